@@ -1,0 +1,2 @@
+//! The swarm.
+fn main() {}
