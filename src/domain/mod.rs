@@ -1,0 +1,14 @@
+//! Plain values and the rules they carry by themselves. Level 0: everything knows the domain, the domain knows nothing.
+//!
+//! A value that exists is valid: names, texts and titles are checked in their constructors, so nothing above checks twice.
+//! Must not know: actors, tables, JSON shapes (only the ids and small words derive serde), clocks (`now` is a parameter).
+
+pub mod fault;
+pub mod ids;
+pub mod member;
+pub mod message;
+pub mod order;
+pub mod room;
+pub mod text;
+pub mod time;
+pub mod user;

@@ -1,0 +1,178 @@
+//! Rooms and the changes one may ask of them.
+
+use super::ids::{LinkId, RoomId, UserId};
+use super::member::Role;
+use super::order::{Revision, Seq};
+use super::text::{Reason, RoomName, Topic};
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What sort of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomKind {
+    /// Listed; anybody may join.
+    Public,
+    /// Not listed; by invitation or link.
+    Private,
+    /// Two people; one room per pair, made on the first message.
+    Direct,
+    /// A few people; no roles, each creation a new one.
+    Group,
+}
+
+/// What of the past a new member may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryRule {
+    /// All of it.
+    All,
+    /// Only what is posted after joining.
+    SinceJoining,
+}
+
+/// A room as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Which.
+    pub id: RoomId,
+    /// What sort.
+    pub kind: RoomKind,
+    /// Name; empty for direct and group rooms.
+    pub name: String,
+    /// Topic line; may be empty.
+    pub topic: String,
+    /// What of the past a new member may read.
+    pub history: HistoryRule,
+    /// Nobody may post while set.
+    pub archived: bool,
+    /// The room is gone; only its number series stays.
+    pub deleted: bool,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Number of its newest message.
+    pub last_seq: Seq,
+    /// Its newest committed change: the room's `head`.
+    pub head: Revision,
+    /// Raised by every change that affects who may post (I10).
+    pub policy_revision: Revision,
+    /// The revision at which name, topic, kind, rule or archive state last changed.
+    pub settings_revision: Revision,
+    /// `created_at` of the newest message; the next is never earlier (I1).
+    pub last_created_at: Timestamp,
+    /// How many have joined.
+    pub member_count: u64,
+}
+
+/// A change of a room or its membership that somebody asks for. Decided and carried out inside one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomChange {
+    /// The asking person joins: a public room, or on an invitation.
+    Join,
+    /// The asking person joins by a link's secret (already hashed).
+    JoinByLink {
+        /// SHA-256 of the link's secret.
+        secret_hash: [u8; 32],
+    },
+    /// The asking person leaves.
+    Leave,
+    /// The asking person turns an invitation down.
+    Decline,
+    /// Invite somebody.
+    Invite {
+        /// Whom.
+        user: UserId,
+    },
+    /// Take an invitation back.
+    Uninvite {
+        /// Whose.
+        user: UserId,
+    },
+    /// Put a member out; they may come back.
+    Kick {
+        /// Whom.
+        user: UserId,
+        /// Why, shown in the timeline.
+        reason: Option<Reason>,
+    },
+    /// Put somebody out and keep them out.
+    Ban {
+        /// Whom; need not be a member.
+        user: UserId,
+        /// Why, shown to moderators.
+        reason: Option<Reason>,
+    },
+    /// Lift a ban.
+    Unban {
+        /// Whose.
+        user: UserId,
+    },
+    /// Give a member a role below owner.
+    SetRole {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        role: Role,
+    },
+    /// Make another member the owner; the asking owner becomes moderator.
+    Transfer {
+        /// To whom.
+        user: UserId,
+    },
+    /// Change settings; only what is present changes.
+    Settings(RoomSettings),
+    /// Delete the room for everybody.
+    Delete,
+    /// Make a link that invites.
+    CreateLink {
+        /// The link's name in lists.
+        link: LinkId,
+        /// SHA-256 of its secret.
+        secret_hash: [u8; 32],
+        /// When it stops working.
+        expires_at: Option<Timestamp>,
+        /// How often it works.
+        max_uses: Option<u32>,
+    },
+    /// Stop a link.
+    RevokeLink {
+        /// Which.
+        link: LinkId,
+    },
+}
+
+/// New values for a room's settings; `None` leaves one as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// The name.
+    pub name: Option<RoomName>,
+    /// The topic line.
+    pub topic: Option<Topic>,
+    /// Public or private; direct and group rooms keep theirs.
+    pub kind: Option<RoomKind>,
+    /// What of the past later members may read.
+    pub history: Option<HistoryRule>,
+    /// Close or open the room for posts.
+    pub archived: Option<bool>,
+}
+
+/// A link that invites into a room, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomLink {
+    /// Which.
+    pub id: LinkId,
+    /// Into which room.
+    pub room: RoomId,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// How often it works in all.
+    pub max_uses: Option<u32>,
+    /// How often it was used.
+    pub uses: u32,
+}

@@ -1,0 +1,206 @@
+//! Checked texts: what people type and what becomes of it. Each type refuses with the [`Fault`] the sender sees.
+
+use super::fault::Fault;
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::{GeneralSecurityProfile, skeleton};
+
+/// The name one logs in with and is found by. Letters of any script, digits, `.`, `-`, `_`; no spaces. Kept as typed, NFC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    const MIN_CHARS: usize = 2;
+    const MAX_CHARS: usize = 32;
+
+    /// Checks and normalises a name.
+    ///
+    /// # Errors
+    /// [`Fault::NameInvalid`] when it is too short or long, or has a character outside Unicode's identifier profile (UTS #39 §3.1).
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let name: String = text.trim().nfc().collect();
+        let length = name.chars().count();
+        let allowed = |c: char| matches!(c, '.' | '-' | '_') || (c.is_alphanumeric() && c.identifier_allowed());
+        let edge = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let fits = (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&length)
+            && name.chars().all(allowed)
+            && edge(name.chars().next())
+            && edge(name.chars().next_back());
+        if fits { Ok(Self(name)) } else { Err(Fault::NameInvalid) }
+    }
+
+    /// The name as typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names must not share: case folded, then the confusables skeleton of UTS #39 §4, so that `paypal` and `pаypal` are one.
+    #[must_use]
+    pub fn key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+/// The comparison form of a name: two texts with one fold look alike to a person.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    // Folding comes before and after the skeleton: the skeleton of a capital may be a small letter's and the other way round.
+    let folded = caseless::default_case_fold_str(text);
+    let shape: String = skeleton(&folded).collect();
+    caseless::default_case_fold_str(&shape).nfc().collect()
+}
+
+macro_rules! line {
+    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr, $fault:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The longest, in characters.
+            pub const MAX_CHARS: usize = $max;
+
+            /// Trims, normalises to NFC and checks length and control characters.
+            ///
+            /// # Errors
+            /// The fault named in the type's description.
+            pub fn parse(text: &str) -> Result<Self, Fault> {
+                let text: String = text.trim().nfc().collect();
+                if !($min..=$max).contains(&text.chars().count()) || text.chars().any(forbidden_in_line) {
+                    return Err($fault);
+                }
+                Ok(Self(text))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+line!(
+    /// How a person is shown. 1–64 characters on one line, else [`Fault::NameInvalid`].
+    DisplayName,
+    1,
+    64,
+    Fault::NameInvalid
+);
+line!(
+    /// A room's name. 1–80 characters on one line, else [`Fault::NameInvalid`].
+    RoomName,
+    1,
+    80,
+    Fault::NameInvalid
+);
+line!(
+    /// A room's topic line. At most 250 characters on one line, else [`Fault::TextTooLong`].
+    Topic,
+    0,
+    250,
+    Fault::TextTooLong
+);
+line!(
+    /// Why somebody was kicked or banned. At most 250 characters on one line, else [`Fault::TextTooLong`].
+    Reason,
+    0,
+    250,
+    Fault::TextTooLong
+);
+line!(
+    /// How a login is told from others in the list of devices. At most 64 characters on one line, else [`Fault::NameInvalid`].
+    DeviceName,
+    0,
+    64,
+    Fault::NameInvalid
+);
+
+/// Control characters, line breaks and the marks that turn text around (UAX #9): a name that carries them deceives.
+fn forbidden_in_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A message's text: kept exactly as sent, 1 byte to `max` bytes of UTF-8, not only white space, no NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageText(String);
+
+impl MessageText {
+    /// Checks a text against the limit `max_bytes`.
+    ///
+    /// # Errors
+    /// [`Fault::TextTooLong`], [`Fault::TextEmpty`], or [`Fault::BadRequest`] for a NUL character, which not every client can show or store.
+    pub fn parse(text: String, max_bytes: usize) -> Result<Self, Fault> {
+        if text.len() > max_bytes {
+            Err(Fault::TextTooLong)
+        } else if text.chars().all(char::is_whitespace) {
+            Err(Fault::TextEmpty)
+        } else if text.contains('\0') {
+            Err(Fault::BadRequest)
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    /// A text that the store kept, checked when it was posted.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, given away.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_that_look_alike_share_a_key() {
+        let latin = UserName::parse("paypal").unwrap();
+        let cyrillic = UserName::parse("p\u{430}ypal").unwrap();
+        let capital = UserName::parse("PayPal").unwrap();
+        assert_eq!(latin.key(), cyrillic.key());
+        assert_eq!(latin.key(), capital.key());
+        assert_ne!(latin.key(), UserName::parse("paypa1s").unwrap().key());
+    }
+
+    #[test]
+    fn user_name_with_space_control_or_bad_edge_is_refused() {
+        for bad in ["a", "a b", "a\u{202e}b", ".ab", "ab-", "", "a\nb", &"x".repeat(33)] {
+            assert_eq!(UserName::parse(bad), Err(Fault::NameInvalid), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_script_are_accepted() {
+        for good in ["Zoë", "Ольга", "山田太郎", "o.k-a_y2"] {
+            assert!(UserName::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn display_name_cannot_turn_text_around() {
+        assert_eq!(DisplayName::parse("a\u{202e}b"), Err(Fault::NameInvalid));
+        assert_eq!(DisplayName::parse("  Ann Lee ").unwrap().as_str(), "Ann Lee");
+    }
+
+    #[test]
+    fn message_text_is_bounded_in_bytes_and_kept_as_sent() {
+        assert_eq!(MessageText::parse("é".repeat(5), 9), Err(Fault::TextTooLong));
+        assert_eq!(MessageText::parse(" \n ".into(), 10), Err(Fault::TextEmpty));
+        assert_eq!(MessageText::parse("a\0".into(), 10), Err(Fault::BadRequest));
+        assert_eq!(MessageText::parse(" hi \n".into(), 10).unwrap().as_str(), " hi \n");
+    }
+}

@@ -1,0 +1,316 @@
+//! May somebody change this room or its membership?
+
+use crate::domain::fault::Fault;
+use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::room::{Room, RoomChange, RoomKind, RoomSettings};
+
+/// The locked rows a change is decided from.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// The room.
+    pub room: &'a Room,
+    /// The asking person's row.
+    pub actor: Option<&'a Member>,
+    /// The asking person is an administrator of the server.
+    pub admin: bool,
+    /// The row of the person it is about, where it is about another one.
+    pub subject: Option<&'a Member>,
+    /// How many owners have joined.
+    pub owners: u64,
+}
+
+/// Decides a change from locked rows. `Ok(false)` means that it is already so: nothing is written, and the answer is success.
+///
+/// Limits (members per room, rooms per person) and links are checked by the store, which counts them under the same lock.
+///
+/// # Errors
+/// The fault the asking person sees.
+pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fault> {
+    if at.room.deleted {
+        return Err(Fault::NotFound);
+    }
+    match change {
+        RoomChange::Join => join(at, false),
+        RoomChange::JoinByLink { .. } => join(at, true),
+        RoomChange::Leave => leave(at),
+        RoomChange::Decline => Ok(state(at.actor) == Some(MemberState::Invited)),
+        RoomChange::Invite { .. } => invite(at),
+        RoomChange::Uninvite { .. } => {
+            require(at, Role::Member)?;
+            let inviter = at.subject.and_then(|subject| subject.by);
+            let own = inviter.is_some() && inviter == at.actor.map(|actor| actor.user);
+            if !own {
+                require(at, Role::Moderator)?;
+            }
+            Ok(state(at.subject) == Some(MemberState::Invited))
+        }
+        RoomChange::Kick { .. } => {
+            require_over(at)?;
+            Ok(matches!(state(at.subject), Some(MemberState::Joined | MemberState::Invited)))
+        }
+        RoomChange::Ban { .. } => {
+            require_over(at)?;
+            Ok(state(at.subject) != Some(MemberState::Banned))
+        }
+        RoomChange::Unban { .. } => {
+            named(at)?;
+            require(at, Role::Moderator)?;
+            Ok(state(at.subject) == Some(MemberState::Banned))
+        }
+        RoomChange::SetRole { role, .. } => set_role(at, *role),
+        RoomChange::Transfer { .. } => transfer(at),
+        RoomChange::Settings(settings) => change_settings(at, settings),
+        RoomChange::Delete => {
+            named(at)?;
+            require(at, Role::Owner).map(|()| true)
+        }
+        RoomChange::CreateLink { .. } | RoomChange::RevokeLink { .. } => {
+            named(at)?;
+            require(at, Role::Moderator).map(|()| true)
+        }
+    }
+}
+
+fn state(member: Option<&Member>) -> Option<MemberState> {
+    member.map(|member| member.state)
+}
+
+/// The role somebody has now: none while out.
+fn role(member: Option<&Member>) -> Option<Role> {
+    member.filter(|member| member.is_joined()).map(|member| member.role)
+}
+
+/// Direct and group rooms have no name, no roles, no bans.
+fn named(at: &Standing<'_>) -> Result<(), Fault> {
+    match at.room.kind {
+        RoomKind::Public | RoomKind::Private => Ok(()),
+        RoomKind::Direct | RoomKind::Group => Err(Fault::NotAllowed),
+    }
+}
+
+fn require(at: &Standing<'_>, least: Role) -> Result<(), Fault> {
+    let administers = at.admin && at.room.kind == RoomKind::Public;
+    match role(at.actor) {
+        Some(role) if role >= least => Ok(()),
+        _ if administers && least > Role::Member => Ok(()),
+        Some(_) => Err(Fault::NotAllowed),
+        None => match state(at.actor) {
+            Some(MemberState::Banned) => Err(Fault::Banned),
+            Some(_) => Err(Fault::NotMember),
+            None if at.room.kind == RoomKind::Public => Err(Fault::NotMember),
+            None => Err(Fault::NotFound),
+        },
+    }
+}
+
+/// Moderators act on members below them, owners on everybody but owners, nobody on themselves.
+fn require_over(at: &Standing<'_>) -> Result<(), Fault> {
+    named(at)?;
+    require(at, Role::Moderator)?;
+    let own = at.actor.zip(at.subject).is_some_and(|(actor, subject)| actor.user == subject.user);
+    let power = role(at.actor).unwrap_or(Role::Owner);
+    match role(at.subject) {
+        _ if own => Err(Fault::NotAllowed),
+        Some(other) if other >= power => Err(Fault::NotAllowed),
+        _ => Ok(()),
+    }
+}
+
+fn join(at: &Standing<'_>, by_link: bool) -> Result<bool, Fault> {
+    match state(at.actor) {
+        Some(MemberState::Joined) => Ok(false),
+        Some(MemberState::Banned) => Err(Fault::Banned),
+        _ if at.room.archived => Err(Fault::RoomArchived),
+        Some(MemberState::Invited) => Ok(true),
+        Some(MemberState::Left) | None => match at.room.kind {
+            RoomKind::Public => Ok(true),
+            RoomKind::Private if by_link => Ok(true),
+            _ => Err(Fault::NotFound),
+        },
+    }
+}
+
+fn leave(at: &Standing<'_>) -> Result<bool, Fault> {
+    let joined = state(at.actor) == Some(MemberState::Joined);
+    let alone = at.room.member_count <= 1;
+    match at.room.kind {
+        RoomKind::Direct => Err(Fault::NotAllowed),
+        _ if !joined => Ok(false),
+        RoomKind::Public | RoomKind::Private if role(at.actor) == Some(Role::Owner) && at.owners <= 1 && !alone => {
+            Err(Fault::LastOwner)
+        }
+        _ => Ok(true),
+    }
+}
+
+fn invite(at: &Standing<'_>) -> Result<bool, Fault> {
+    if at.room.kind == RoomKind::Direct {
+        return Err(Fault::NotAllowed);
+    }
+    require(at, Role::Member)?;
+    if at.room.archived {
+        return Err(Fault::RoomArchived);
+    }
+    match state(at.subject) {
+        Some(MemberState::Joined | MemberState::Invited) => Ok(false),
+        Some(MemberState::Banned) => Err(Fault::NotAllowed),
+        Some(MemberState::Left) | None => Ok(true),
+    }
+}
+
+fn set_role(at: &Standing<'_>, new: Role) -> Result<bool, Fault> {
+    named(at)?;
+    require(at, Role::Owner)?;
+    match role(at.subject) {
+        // Another owner is made by transfer, which keeps the rule that somebody gave it up.
+        _ if new == Role::Owner => Err(Fault::NotAllowed),
+        None => Err(Fault::NotFound),
+        Some(Role::Owner) => Err(Fault::LastOwner),
+        Some(old) => Ok(old != new),
+    }
+}
+
+fn transfer(at: &Standing<'_>) -> Result<bool, Fault> {
+    named(at)?;
+    if role(at.actor) != Some(Role::Owner) {
+        require(at, Role::Owner)?;
+    }
+    match role(at.subject) {
+        None => Err(Fault::NotFound),
+        Some(old) => Ok(old != Role::Owner),
+    }
+}
+
+fn change_settings(at: &Standing<'_>, new: &RoomSettings) -> Result<bool, Fault> {
+    named(at)?;
+    let only_topic = new.name.is_none() && new.kind.is_none() && new.history.is_none() && new.archived.is_none();
+    require(at, if only_topic { Role::Moderator } else { Role::Owner })?;
+    if matches!(new.kind, Some(RoomKind::Direct | RoomKind::Group)) {
+        return Err(Fault::BadRequest);
+    }
+    let room = at.room;
+    Ok(new.name.as_ref().is_some_and(|name| name.as_str() != room.name)
+        || new.topic.as_ref().is_some_and(|topic| topic.as_str() != room.topic)
+        || new.kind.is_some_and(|kind| kind != room.kind)
+        || new.history.is_some_and(|history| history != room.history)
+        || new.archived.is_some_and(|archived| archived != room.archived))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{RoomId, UserId};
+    use crate::domain::order::{Revision, Seq};
+    use crate::domain::room::HistoryRule;
+    use chrono::DateTime;
+
+    fn room(kind: RoomKind) -> Room {
+        Room {
+            id: RoomId::generate(),
+            kind,
+            name: "hall".into(),
+            topic: String::new(),
+            history: HistoryRule::All,
+            archived: false,
+            deleted: false,
+            created_by: UserId::generate(),
+            created_at: DateTime::UNIX_EPOCH,
+            last_seq: Seq(0),
+            head: Revision(3),
+            policy_revision: Revision(1),
+            settings_revision: Revision(1),
+            last_created_at: DateTime::UNIX_EPOCH,
+            member_count: 3,
+        }
+    }
+
+    fn person(room: &Room, state: MemberState, role: Role) -> Member {
+        Member {
+            room: room.id,
+            user: UserId::generate(),
+            state,
+            role,
+            visible_from_seq: Seq(1),
+            joined_revision: Revision(1),
+            revision: Revision(1),
+            stream_revision: Revision(1),
+            by: None,
+            reason: None,
+            changed_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// What a change by somebody of `role` about somebody of `other` comes to.
+    fn decide(role: Role, other: Option<(MemberState, Role)>, change: impl Fn(UserId) -> RoomChange) -> Result<bool, Fault> {
+        let room = room(RoomKind::Private);
+        let actor = person(&room, MemberState::Joined, role);
+        let subject = other.map(|(state, role)| person(&room, state, role));
+        let about = subject.as_ref().map_or_else(UserId::generate, |subject| subject.user);
+        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: subject.as_ref(), owners: 1 };
+        decide_change(&at, &change(about))
+    }
+
+    #[test]
+    fn kick_needs_more_power_than_the_kicked() {
+        use MemberState::Joined;
+        let kick = |user| RoomChange::Kick { user, reason: None };
+        assert_eq!(decide(Role::Member, Some((Joined, Role::Member)), kick), Err(Fault::NotAllowed));
+        assert_eq!(decide(Role::Moderator, Some((Joined, Role::Member)), kick), Ok(true));
+        assert_eq!(decide(Role::Moderator, Some((Joined, Role::Moderator)), kick), Err(Fault::NotAllowed));
+        assert_eq!(decide(Role::Owner, Some((Joined, Role::Moderator)), kick), Ok(true));
+        assert_eq!(decide(Role::Owner, Some((Joined, Role::Owner)), kick), Err(Fault::NotAllowed));
+        assert_eq!(decide(Role::Owner, Some((MemberState::Left, Role::Member)), kick), Ok(false));
+    }
+
+    #[test]
+    fn ban_works_on_strangers_and_is_absolute() {
+        let ban = |user| RoomChange::Ban { user, reason: None };
+        assert_eq!(decide(Role::Moderator, None, ban), Ok(true));
+        assert_eq!(decide(Role::Moderator, Some((MemberState::Banned, Role::Member)), ban), Ok(false));
+    }
+
+    #[test]
+    fn last_owner_cannot_leave_others_behind() {
+        assert_eq!(decide(Role::Owner, None, |_| RoomChange::Leave), Err(Fault::LastOwner));
+        assert_eq!(decide(Role::Member, None, |_| RoomChange::Leave), Ok(true));
+    }
+
+    #[test]
+    fn private_room_is_not_found_by_a_stranger() {
+        let room = room(RoomKind::Private);
+        let at = Standing { room: &room, actor: None, admin: true, subject: None, owners: 1 };
+        for change in [RoomChange::Join, RoomChange::Delete, RoomChange::Kick { user: UserId::generate(), reason: None }] {
+            assert_eq!(decide_change(&at, &change), Err(Fault::NotFound), "{change:?}");
+        }
+        assert_eq!(decide_change(&at, &RoomChange::JoinByLink { secret_hash: [0; 32] }), Ok(true));
+    }
+
+    #[test]
+    fn banned_person_stays_out_by_every_door() {
+        let room = room(RoomKind::Public);
+        let actor = person(&room, MemberState::Banned, Role::Member);
+        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: None, owners: 1 };
+        for change in [RoomChange::Join, RoomChange::JoinByLink { secret_hash: [0; 32] }] {
+            assert_eq!(decide_change(&at, &change), Err(Fault::Banned));
+        }
+        assert_eq!(
+            decide(Role::Member, Some((MemberState::Banned, Role::Member)), |user| RoomChange::Invite { user }),
+            Err(Fault::NotAllowed)
+        );
+    }
+
+    #[test]
+    fn settings_need_an_owner_but_the_topic_only_a_moderator() {
+        let settings = |change: fn(&mut RoomSettings)| {
+            let mut settings = RoomSettings::default();
+            change(&mut settings);
+            settings
+        };
+        let topic = settings(|s| s.topic = crate::domain::text::Topic::parse("news").ok());
+        let archive = settings(|s| s.archived = Some(true));
+        assert_eq!(decide(Role::Moderator, None, |_| RoomChange::Settings(topic.clone())), Ok(true));
+        assert_eq!(decide(Role::Member, None, |_| RoomChange::Settings(topic.clone())), Err(Fault::NotAllowed));
+        assert_eq!(decide(Role::Moderator, None, |_| RoomChange::Settings(archive.clone())), Err(Fault::NotAllowed));
+        assert_eq!(decide(Role::Owner, None, |_| RoomChange::Settings(archive.clone())), Ok(true));
+    }
+}

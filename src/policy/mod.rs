@@ -1,0 +1,12 @@
+//! Who may do and see what: one decision per question, used on every path (I10).
+//!
+//! Level 1: plain functions over domain values. The store asks with rows it has locked, a room asks with its memory under
+//! `policy_revision`, reads ask with the row they have just read; the answer is the same. Must not know where a question comes from.
+
+mod change;
+mod post;
+mod read;
+
+pub use change::{Standing, decide_change};
+pub use post::may_post;
+pub use read::{Sight, may_find, may_read};

@@ -1,0 +1,43 @@
+//! May somebody see a room, and from where on?
+
+use crate::domain::fault::Fault;
+use crate::domain::member::{Member, MemberState};
+use crate::domain::order::{Revision, Seq};
+use crate::domain::room::{Room, RoomKind};
+
+/// What a member sees of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The first message.
+    pub from_seq: Seq,
+    /// Membership is continuous from this revision: older cursors are reset (I7).
+    pub joined_revision: Revision,
+}
+
+/// May this person read messages, members and changes of the room?
+///
+/// # Errors
+/// [`Fault::NotFound`] for strangers to a room that is not public, [`Fault::Banned`], else [`Fault::NotMember`].
+pub fn may_read(room: &Room, member: Option<&Member>) -> Result<Sight, Fault> {
+    if room.deleted {
+        return Err(Fault::NotFound);
+    }
+    match member {
+        Some(member) if member.is_joined() => {
+            Ok(Sight { from_seq: member.visible_from_seq, joined_revision: member.joined_revision })
+        }
+        Some(member) if member.state == MemberState::Banned => Err(Fault::Banned),
+        Some(_) => Err(Fault::NotMember),
+        None if room.kind == RoomKind::Public => Err(Fault::NotMember),
+        None => Err(Fault::NotFound),
+    }
+}
+
+/// May this person know that the room exists, with its name and topic? Public rooms are for everybody, others for whom they concern.
+///
+/// # Errors
+/// [`Fault::NotFound`].
+pub fn may_find(room: &Room, member: Option<&Member>) -> Result<(), Fault> {
+    let concerned = member.is_some_and(|member| matches!(member.state, MemberState::Joined | MemberState::Invited));
+    if !room.deleted && (room.kind == RoomKind::Public || concerned) { Ok(()) } else { Err(Fault::NotFound) }
+}
