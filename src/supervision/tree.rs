@@ -1,0 +1,346 @@
+//! Supervisors and how they hang together.
+//!
+//! Purpose: a [`Supervisor`] has a name, a limit of its own and children; when a child uses up its limit, the supervisor takes
+//! the blame from its own limit or, when that is used up as well, passes it on, up to the root. The root's failure reaches
+//! whoever holds [`RootFailure`], once; that is `app`, which ends the process. A supervisor is a shared handle and not an
+//! actor: it has no mailbox that could be full when it matters.
+//! Neighbours: `supervisor.rs` runs the children. Invariants: a child's record is listed from its spawn to its end; the root
+//! fails at most once; locks are held for a few instructions, never across a call to a child.
+//! Must not know: what a child does, how it is restarted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::mailbox::MailboxGauge;
+use super::panic::PanicReport;
+use super::policy::{Decision, Ending, RestartPolicy, RestartWindow};
+
+/// What an actor is doing, as far as its supervisor can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum ActorState {
+    /// It takes its messages.
+    Running,
+    /// It ended and begins again, possibly after a pause; its messages wait.
+    Restarting,
+    /// It has ended for good and is about to vanish from the list.
+    Stopped,
+}
+
+/// One living actor, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActorReport {
+    /// Where it hangs in the tree, such as `node/rooms/0198…`.
+    pub path: String,
+    /// What sort of actor it is; one of few words, fit for a metric label.
+    pub kind: &'static str,
+    /// What it is doing.
+    pub state: ActorState,
+    /// How often it was restarted since it was spawned.
+    pub restarts: u32,
+    /// What its latest panic said, if it ever panicked.
+    pub last_panic: Option<PanicReport>,
+    /// How long ago it was spawned; a restart does not change that.
+    pub started_ago_ms: u64,
+    /// Messages waiting.
+    pub mailbox_depth: u32,
+    /// Messages that may wait.
+    pub mailbox_capacity: u32,
+}
+
+/// An actor used up its limit, and no supervisor above it had any left: the node cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// The path of the actor.
+    pub path: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its last panic; none if it was restarted for stopping too often.
+    pub panic: Option<PanicReport>,
+}
+
+/// Hears of the root's failure.
+#[derive(Clone, Debug)]
+pub struct RootFailure {
+    failed: watch::Receiver<Option<Escalation>>,
+}
+
+impl RootFailure {
+    /// Waits until the root fails; for ever if the tree ends without a failure.
+    pub async fn wait(&mut self) -> Escalation {
+        let failed = self.failed.wait_for(Option::is_some).await;
+        let escalation = failed.ok().and_then(|failed| failed.clone());
+        match escalation {
+            Some(escalation) => escalation,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A node of the tree that has children. Cloning gives another handle to the same node.
+#[derive(Clone)]
+pub struct Supervisor {
+    node: Arc<Node>,
+}
+
+struct Node {
+    path: Box<str>,
+    parent: Parent,
+    /// How many failures of children it takes upon itself.
+    window: Mutex<RestartWindow>,
+    next_id: AtomicU64,
+    children: Mutex<HashMap<u64, Arc<Record>>>,
+    /// Supervisors below; each holds its parent, so the parent must not hold it.
+    below: Mutex<Vec<Weak<Node>>>,
+    stopping: AtomicBool,
+    panics: AtomicU64,
+}
+
+enum Parent {
+    Supervisor(Supervisor),
+    /// The root tells the process instead.
+    Process(watch::Sender<Option<Escalation>>),
+}
+
+impl Supervisor {
+    /// The root of a tree, and where its failure will be heard.
+    ///
+    /// Of `policy` counts the limit and the pause; a supervisor has no class, as it lives as long as anyone holds it.
+    pub fn root(name: &str, policy: RestartPolicy) -> (Self, RootFailure) {
+        let (failure, failed) = watch::channel(None);
+        let root = Self::new(name.into(), policy, Parent::Process(failure));
+        (root, RootFailure { failed })
+    }
+
+    /// A supervisor below this one.
+    pub fn supervisor(&self, name: &str, policy: RestartPolicy) -> Self {
+        let path = format!("{}/{name}", self.node.path).into();
+        let below = Self::new(path, policy, Parent::Supervisor(self.clone()));
+        let mut nodes = lock(&self.node.below);
+        nodes.retain(|node| node.strong_count() > 0);
+        nodes.push(Arc::downgrade(&below.node));
+        below
+    }
+
+    fn new(path: Box<str>, policy: RestartPolicy, parent: Parent) -> Self {
+        let policy = RestartPolicy { class: super::policy::RestartClass::Permanent, ..policy };
+        Self {
+            node: Arc::new(Node {
+                path,
+                parent,
+                window: Mutex::new(RestartWindow::new(policy)),
+                next_id: AtomicU64::new(0),
+                children: Mutex::new(HashMap::new()),
+                below: Mutex::new(Vec::new()),
+                stopping: AtomicBool::new(false),
+                panics: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Where it hangs in the tree.
+    pub fn path(&self) -> &str {
+        &self.node.path
+    }
+
+    /// From now on a child here or below that stops stays stopped, permanent or not. Panics are still followed by a restart:
+    /// the last commit may be at stake.
+    pub fn begin_stop(&self) {
+        self.node.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this supervisor or one above it is being stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.ancestors().any(|node| node.stopping.load(Ordering::Relaxed))
+    }
+
+    /// Panics of its own children, ended ones included.
+    pub fn panics(&self) -> u64 {
+        self.node.panics.load(Ordering::Relaxed)
+    }
+
+    /// Every living actor here and below, sorted by path. From any thread.
+    pub fn snapshot(&self) -> Vec<ActorReport> {
+        let now = Instant::now();
+        let mut reports = Vec::new();
+        let mut open = vec![Arc::clone(&self.node)];
+        while let Some(node) = open.pop() {
+            // Only reference counts are copied under the lock: thousands of reports take longer than a spawn may wait.
+            let children: Vec<_> = lock(&node.children).values().cloned().collect();
+            reports.extend(children.iter().map(|child| child.report(&node.path, now)));
+            open.extend(lock(&node.below).iter().filter_map(Weak::upgrade));
+        }
+        reports.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        reports
+    }
+
+    /// How many actors live here and below.
+    pub fn len(&self) -> usize {
+        let mut count = 0;
+        let mut open = vec![Arc::clone(&self.node)];
+        while let Some(node) = open.pop() {
+            count += lock(&node.children).len();
+            open.extend(lock(&node.below).iter().filter_map(Weak::upgrade));
+        }
+        count
+    }
+
+    /// Whether no actor lives here or below.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lists a child until the returned entry is dropped.
+    pub(super) fn enlist(&self, kind: &'static str, name: Box<str>, gauge: MailboxGauge) -> Enlisted {
+        let record = Arc::new(Record {
+            kind,
+            name,
+            gauge,
+            state: Mutex::new(ActorState::Running),
+            restarts: AtomicU32::new(0),
+            last_panic: Mutex::new(None),
+            started: Instant::now(),
+        });
+        let id = self.node.next_id.fetch_add(1, Ordering::Relaxed);
+        lock(&self.node.children).insert(id, Arc::clone(&record));
+        Enlisted { supervisor: self.clone(), id, record }
+    }
+
+    /// A child has used up its limit. The nearest supervisor with some left takes the blame and names the pause before
+    /// anything begins again; if there is none, the root has failed.
+    fn take_blame(&self, escalation: impl FnOnce() -> Escalation) -> Option<Duration> {
+        let now = Instant::now().into_std();
+        let blamed = self.ancestors().find_map(|node| match lock(&node.window).decide(Ending::Panicked, now) {
+            Decision::Restart { after } => Some((node, after)),
+            Decision::Stop | Decision::Escalate => None,
+        });
+        let escalation = escalation();
+        if let Some((node, after)) = blamed {
+            let supervisor = &*node.path;
+            tracing::error!(actor = escalation.path, supervisor, "restart limit used up");
+            return Some(after);
+        }
+        self.fail_root(escalation);
+        None
+    }
+
+    fn fail_root(&self, escalation: Escalation) {
+        for node in self.ancestors() {
+            if let Parent::Process(failure) = &node.parent {
+                failure.send_if_modified(|failed| {
+                    let first = failed.is_none();
+                    if first {
+                        tracing::error!(actor = escalation.path, "the root supervisor has failed");
+                        *failed = Some(escalation.clone());
+                    }
+                    first
+                });
+            }
+        }
+    }
+
+    /// This node and those above it, up to the root.
+    fn ancestors(&self) -> impl Iterator<Item = &Node> {
+        std::iter::successors(Some(&*self.node), |node| match &node.parent {
+            Parent::Supervisor(above) => Some(&*above.node),
+            Parent::Process(_) => None,
+        })
+    }
+}
+
+impl std::fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Supervisor").field(&self.node.path).finish()
+    }
+}
+
+/// What the tree knows of one child.
+struct Record {
+    kind: &'static str,
+    name: Box<str>,
+    gauge: MailboxGauge,
+    state: Mutex<ActorState>,
+    restarts: AtomicU32,
+    last_panic: Mutex<Option<Box<PanicReport>>>,
+    started: Instant,
+}
+
+impl Record {
+    fn report(&self, parent: &str, now: Instant) -> ActorReport {
+        let age = now.saturating_duration_since(self.started);
+        ActorReport {
+            path: self.path(parent),
+            kind: self.kind,
+            state: *lock(&self.state),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            last_panic: lock(&self.last_panic).as_deref().cloned(),
+            started_ago_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            mailbox_depth: self.gauge.depth(),
+            mailbox_capacity: self.gauge.capacity(),
+        }
+    }
+
+    fn path(&self, parent: &str) -> String {
+        format!("{parent}/{}", self.name)
+    }
+}
+
+/// A child's entry in the tree: what happens to the child is noted here, and dropping it takes the child off the list.
+pub(super) struct Enlisted {
+    supervisor: Supervisor,
+    id: u64,
+    record: Arc<Record>,
+}
+
+impl Enlisted {
+    pub(super) fn set_state(&self, state: ActorState) {
+        *lock(&self.record.state) = state;
+    }
+
+    pub(super) fn note_panic(&self, report: PanicReport) {
+        self.supervisor.node.panics.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("hubbub_actor_panics_total", "kind" => self.record.kind).increment(1);
+        tracing::error!(actor = self.path(), location = report.place(), panic = &*report.text, "an actor panicked");
+        *lock(&self.record.last_panic) = Some(Box::new(report));
+    }
+
+    pub(super) fn note_restart(&self) {
+        self.record.restarts.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("hubbub_actor_restarts_total", "kind" => self.record.kind).increment(1);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.supervisor.is_stopping()
+    }
+
+    /// The child has used up its limit: the pause after which it may go on at a supervisor's expense, if any bears it.
+    pub(super) fn escalate(&self) -> Option<Duration> {
+        self.supervisor.take_blame(|| Escalation {
+            path: self.path(),
+            kind: self.record.kind,
+            panic: lock(&self.record.last_panic).as_deref().cloned(),
+        })
+    }
+
+    fn path(&self) -> String {
+        self.record.path(&self.supervisor.node.path)
+    }
+}
+
+impl Drop for Enlisted {
+    fn drop(&mut self) {
+        lock(&self.supervisor.node.children).remove(&self.id);
+    }
+}
+
+/// Locks, also after a panic under the lock: each critical section here is a single assignment or call that leaves the value whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
