@@ -1,0 +1,37 @@
+//! `[rates]`: see `default.toml` for units and defaults.
+
+use serde::Deserialize;
+
+use super::units::Rate;
+
+/// How often each address and each account may do things.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// Logins per address.
+    pub login_per_address: Rate,
+    /// Logins per account, right or wrong password.
+    pub login_per_account: Rate,
+    /// Registrations per address.
+    pub register_per_address: Rate,
+    /// Token renewals per account.
+    pub refresh_per_account: Rate,
+    /// WebSocket handshakes per address.
+    pub connections_per_address: Rate,
+    /// REST requests per address.
+    pub requests_per_address: Rate,
+    /// REST requests per account.
+    pub requests_per_account: Rate,
+    /// WebSocket commands per account, posts not counted.
+    pub commands_per_account: Rate,
+    /// Posts per account, over socket and REST together.
+    pub posts_per_account: Rate,
+    /// Searches for people per account.
+    pub people_search_per_account: Rate,
+    /// Rooms and group conversations made per account.
+    pub rooms_made_per_account: Rate,
+    /// Typing signs and the like per account: those beyond are dropped without an answer.
+    pub ephemerals_per_account: Rate,
+    /// Addresses and accounts remembered per rate; beyond it the longest unused are forgotten.
+    pub tracked_max: usize,
+}
