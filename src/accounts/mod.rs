@@ -1,0 +1,1 @@
+//! Register, log in, logins, profile: what a person owns.

@@ -1,0 +1,1 @@
+//! Where all parts meet: how to build and order them, which thread hosts what.

@@ -1,0 +1,1 @@
+//! Hashing, token signing and expiry: pure.

@@ -1,0 +1,1 @@
+//! Fan-out: from one envelope to every outbox of this thread.

@@ -1,0 +1,169 @@
+//! What the server sends by itself.
+
+use super::item::{Item, Room, User};
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::member::{MemberState, Role};
+use crate::domain::message;
+use crate::domain::order::{Revision, Seq};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A push: one object with one key.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// Revisions of a room, live or missed.
+    Changes(Changes),
+    /// Revisions of the person's own stream, live or missed.
+    UserChanges(UserChanges),
+    /// Who is online.
+    Presence(Presence),
+    /// The access token ends soon: `renew`.
+    TokenExpiring(TokenExpiring),
+    /// The server will close this socket: reconnect after the time given.
+    Reconnect(Reconnect),
+    /// A room is not received any more: membership ended, or the room was deleted.
+    Unsubscribed(Unsubscribed),
+}
+
+/// The revisions (from, to] of a room with every row that changed in them; `to` is the new cursor. Where `to` is not above the cursor,
+/// there is nothing new; where `from` is above it, something was missed: subscribe again with the cursor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Changes {
+    /// Which room.
+    #[schema(value_type = String, format = Uuid)]
+    pub room: RoomId,
+    /// The revision before the first one covered.
+    #[schema(value_type = u64)]
+    pub from: Revision,
+    /// The last one covered.
+    #[schema(value_type = u64)]
+    pub to: Revision,
+    /// The rows as they are now, by revision.
+    pub items: Vec<Item>,
+}
+
+impl From<&message::Changes> for Changes {
+    fn from(changes: &message::Changes) -> Self {
+        Self { room: changes.room, from: changes.from, to: changes.to, items: changes.items.iter().map(Item::from).collect() }
+    }
+}
+
+/// The revisions (from, to] of the person's own stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UserChanges {
+    /// The revision before the first one covered.
+    #[schema(value_type = u64)]
+    pub from: Revision,
+    /// The last one covered; the new user cursor.
+    #[schema(value_type = u64)]
+    pub to: Revision,
+    /// What is mine, as it is now, by revision.
+    pub items: Vec<UserItem>,
+}
+
+/// One thing that is mine: an upsert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UserItem {
+    /// My standing in a room; keyed by the room.
+    Membership(Box<Membership>),
+    /// My profile and preferences.
+    Profile(Profile),
+}
+
+/// My standing in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Membership {
+    /// The revision of my stream at which this last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// `invited`, `joined`, `left` or `banned`.
+    #[schema(value_type = String)]
+    pub state: MemberState,
+    /// My role.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// The first message I may read.
+    #[schema(value_type = u64)]
+    pub visible_from_seq: Seq,
+    /// Who invited, kicked or banned me.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    /// The room as it was when this was read.
+    pub room: Room,
+    /// The other people of a direct or group room.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<User>,
+}
+
+/// My profile and preferences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Profile {
+    /// The revision of my stream at which this last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// How I am shown to others.
+    pub user: User,
+    /// I am shown as offline to everybody.
+    pub invisible: bool,
+    /// I may administer the server.
+    pub admin: bool,
+}
+
+/// Who is online, of the people watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Presence {
+    /// Those whose state changed, or all that were just watched.
+    pub users: Vec<UserPresence>,
+}
+
+/// One person's presence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UserPresence {
+    /// Who.
+    #[schema(value_type = String, format = Uuid)]
+    pub user: UserId,
+    /// The best of all their devices.
+    pub state: PresenceState,
+    /// When they were last active, to the minute; absent for those who hide it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_active: Option<DateTime<Utc>>,
+}
+
+/// How present somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceState {
+    /// On no device, or invisible.
+    Offline,
+    /// Connected, not in use.
+    Away,
+    /// At a device.
+    Online,
+}
+
+/// The access token ends soon.
+#[derive(Debug, Serialize)]
+pub struct TokenExpiring {
+    /// When.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The server will close this socket.
+#[derive(Debug, Serialize)]
+pub struct Reconnect {
+    /// Connect again after this many milliseconds.
+    pub after_ms: u64,
+}
+
+/// A room is not received any more.
+#[derive(Debug, Serialize)]
+pub struct Unsubscribed {
+    /// Which.
+    pub room: RoomId,
+    /// A code of the fault table: `not_member`, `banned`, `not_found`, …
+    pub code: &'static str,
+}

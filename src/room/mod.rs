@@ -1,0 +1,1 @@
+//! A room: posting rules, order, which relays care.

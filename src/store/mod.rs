@@ -1,0 +1,1 @@
+//! SQL, transactions, dialect differences, numbering.
