@@ -187,6 +187,13 @@ impl MailboxGauge {
     pub fn capacity(&self) -> u32 {
         self.level.capacity
     }
+
+    /// How full it is; a mailbox that takes nothing is full.
+    pub fn fill_percent(&self) -> u32 {
+        let hundredfold = u64::from(self.depth()) * 100;
+        let percent = hundredfold.checked_div(u64::from(self.capacity()));
+        percent.map_or(100, |percent| u32::try_from(percent).unwrap_or(100))
+    }
 }
 
 impl fmt::Debug for MailboxGauge {
@@ -224,6 +231,8 @@ mod tests {
 
     #[test]
     fn a_gauge_without_capacity_admits_nothing() {
-        assert!(MailboxGauge::new(0).enter().is_none());
+        let gauge = MailboxGauge::new(0);
+        assert!(gauge.enter().is_none());
+        assert_eq!(gauge.fill_percent(), 100);
     }
 }

@@ -5,8 +5,8 @@
 //! leaves for its host to start it anew.
 //!
 //! Reading order: [`policy`] decides (pure), [`panic`] catches and describes, [`mailbox`] counts and bounds what waits (I4),
-//! [`supervisor`] carries decisions out for one actor, [`tree`] joins supervisors up to the root, [`reply`] makes every
-//! question come to an answer.
+//! [`supervisor`] carries decisions out for one actor, [`record`] is what is known of it, [`tree`] joins supervisors up to the
+//! root, [`reply`] makes every question come to an answer.
 //!
 //! Neighbours: every module with actors is above this one and hands in its own.
 //! Invariants: no panic leaves [`supervisor`]; the root fails at most once; a record lives exactly as long as its actor.
@@ -15,6 +15,7 @@
 pub mod mailbox;
 pub mod panic;
 pub mod policy;
+pub mod record;
 pub mod reply;
 pub mod supervisor;
 pub mod tree;

@@ -24,7 +24,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::mailbox::{Mailbox, MailboxGauge};
 use super::panic::catch;
 use super::policy::{Decision, Ending, RestartClass, RestartPolicy, RestartWindow};
-use super::tree::{ActorState, Enlisted, Supervisor};
+use super::record::ActorState;
+use super::tree::{Enlisted, Supervisor};
 
 /// How a child is to be run.
 #[derive(Clone, Debug)]
@@ -171,10 +172,9 @@ where
     /// so that a panic in there is a panic like any other and no abort.
     fn end(&mut self) {
         self.entry.set_state(ActorState::Stopped);
-        if let Some(running) = self.running.take() {
-            if let Err(report) = catch(|| drop(running)) {
-                self.entry.note_panic(report);
-            }
+        let running = self.running.take();
+        if let Err(report) = catch(|| drop(running)) {
+            self.entry.note_panic(report);
         }
     }
 }
@@ -188,3 +188,6 @@ where
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests;

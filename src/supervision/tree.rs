@@ -8,52 +8,18 @@
 //! fails at most once; locks are held for a few instructions, never across a call to a child.
 //! Must not know: what a child does, how it is restarted.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::mailbox::MailboxGauge;
 use super::panic::PanicReport;
-use super::policy::{Decision, Ending, RestartPolicy, RestartWindow};
-
-/// What an actor is doing, as far as its supervisor can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum ActorState {
-    /// It takes its messages.
-    Running,
-    /// It ended and begins again, possibly after a pause; its messages wait.
-    Restarting,
-    /// It has ended for good and is about to vanish from the list.
-    Stopped,
-}
-
-/// One living actor, for operators.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ActorReport {
-    /// Where it hangs in the tree, such as `node/rooms/0198…`.
-    pub path: String,
-    /// What sort of actor it is; one of few words, fit for a metric label.
-    pub kind: &'static str,
-    /// What it is doing.
-    pub state: ActorState,
-    /// How often it was restarted since it was spawned.
-    pub restarts: u32,
-    /// What its latest panic said, if it ever panicked.
-    pub last_panic: Option<PanicReport>,
-    /// How long ago it was spawned; a restart does not change that.
-    pub started_ago_ms: u64,
-    /// Messages waiting.
-    pub mailbox_depth: u32,
-    /// Messages that may wait.
-    pub mailbox_capacity: u32,
-}
+use super::policy::{Decision, Ending, RestartClass, RestartPolicy, RestartWindow};
+use super::record::{ActorReport, ActorState, KindReport, Record, lock};
 
 /// An actor used up its limit, and no supervisor above it had any left: the node cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +35,7 @@ pub struct Escalation {
 /// Hears of the root's failure.
 #[derive(Clone, Debug)]
 pub struct RootFailure {
-    failed: watch::Receiver<Option<Escalation>>,
+    pub(super) failed: watch::Receiver<Option<Escalation>>,
 }
 
 impl RootFailure {
@@ -101,6 +67,8 @@ struct Node {
     below: Mutex<Vec<Weak<Node>>>,
     stopping: AtomicBool,
     panics: AtomicU64,
+    /// Kinds that gauges were ever set for.
+    gauged: Mutex<Vec<&'static str>>,
 }
 
 enum Parent {
@@ -130,7 +98,7 @@ impl Supervisor {
     }
 
     fn new(path: Box<str>, policy: RestartPolicy, parent: Parent) -> Self {
-        let policy = RestartPolicy { class: super::policy::RestartClass::Permanent, ..policy };
+        let policy = RestartPolicy { class: RestartClass::Permanent, ..policy };
         Self {
             node: Arc::new(Node {
                 path,
@@ -141,6 +109,7 @@ impl Supervisor {
                 below: Mutex::new(Vec::new()),
                 stopping: AtomicBool::new(false),
                 panics: AtomicU64::new(0),
+                gauged: Mutex::new(Vec::new()),
             }),
         }
     }
@@ -170,25 +139,38 @@ impl Supervisor {
     pub fn snapshot(&self) -> Vec<ActorReport> {
         let now = Instant::now();
         let mut reports = Vec::new();
-        let mut open = vec![Arc::clone(&self.node)];
-        while let Some(node) = open.pop() {
-            // Only reference counts are copied under the lock: thousands of reports take longer than a spawn may wait.
-            let children: Vec<_> = lock(&node.children).values().cloned().collect();
-            reports.extend(children.iter().map(|child| child.report(&node.path, now)));
-            open.extend(lock(&node.below).iter().filter_map(Weak::upgrade));
-        }
+        self.visit(|parent, record| reports.push(record.report(parent, now)));
         reports.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         reports
+    }
+
+    /// The living actors here and below, summed up by kind. Much cheaper than the whole list.
+    pub fn kinds(&self) -> Vec<KindReport> {
+        let mut kinds = BTreeMap::new();
+        self.visit(|_, record| {
+            let sum = kinds.entry(record.kind);
+            sum.or_insert_with(|| KindReport::new(record.kind)).add(record);
+        });
+        kinds.into_values().collect()
+    }
+
+    /// Sets the gauges that follow from [`Supervisor::kinds`]; to be called when metrics are read.
+    pub fn set_gauges(&self) {
+        let mut seen = lock(&self.node.gauged);
+        // A kind whose last actor has gone must fall back to zero.
+        let mut sums: BTreeMap<_, _> = seen.iter().map(|&k| (k, KindReport::new(k))).collect();
+        sums.extend(self.kinds().into_iter().map(|sum| (sum.kind, sum)));
+        for (kind, sum) in &sums {
+            metrics::gauge!("hubbub_actors", "kind" => *kind).set(f64::from(sum.actors));
+            metrics::gauge!("hubbub_actor_mailbox_fullest_percent", "kind" => *kind).set(f64::from(sum.fullest_percent));
+        }
+        *seen = sums.into_keys().collect();
     }
 
     /// How many actors live here and below.
     pub fn len(&self) -> usize {
         let mut count = 0;
-        let mut open = vec![Arc::clone(&self.node)];
-        while let Some(node) = open.pop() {
-            count += lock(&node.children).len();
-            open.extend(lock(&node.below).iter().filter_map(Weak::upgrade));
-        }
+        self.visit(|_, _| count += 1);
         count
     }
 
@@ -197,17 +179,22 @@ impl Supervisor {
         self.len() == 0
     }
 
+    /// Calls `see` with every living actor here and below and its supervisor's path.
+    fn visit(&self, mut see: impl FnMut(&str, &Record)) {
+        let mut open = vec![Arc::clone(&self.node)];
+        while let Some(node) = open.pop() {
+            // Only reference counts are copied under the lock: looking at thousands takes longer than a spawn may wait.
+            let children: Vec<_> = lock(&node.children).values().cloned().collect();
+            for child in children {
+                see(&node.path, &child);
+            }
+            open.extend(lock(&node.below).iter().filter_map(Weak::upgrade));
+        }
+    }
+
     /// Lists a child until the returned entry is dropped.
     pub(super) fn enlist(&self, kind: &'static str, name: Box<str>, gauge: MailboxGauge) -> Enlisted {
-        let record = Arc::new(Record {
-            kind,
-            name,
-            gauge,
-            state: Mutex::new(ActorState::Running),
-            restarts: AtomicU32::new(0),
-            last_panic: Mutex::new(None),
-            started: Instant::now(),
-        });
+        let record = Arc::new(Record::new(kind, name, gauge));
         let id = self.node.next_id.fetch_add(1, Ordering::Relaxed);
         lock(&self.node.children).insert(id, Arc::clone(&record));
         Enlisted { supervisor: self.clone(), id, record }
@@ -261,37 +248,6 @@ impl std::fmt::Debug for Supervisor {
     }
 }
 
-/// What the tree knows of one child.
-struct Record {
-    kind: &'static str,
-    name: Box<str>,
-    gauge: MailboxGauge,
-    state: Mutex<ActorState>,
-    restarts: AtomicU32,
-    last_panic: Mutex<Option<Box<PanicReport>>>,
-    started: Instant,
-}
-
-impl Record {
-    fn report(&self, parent: &str, now: Instant) -> ActorReport {
-        let age = now.saturating_duration_since(self.started);
-        ActorReport {
-            path: self.path(parent),
-            kind: self.kind,
-            state: *lock(&self.state),
-            restarts: self.restarts.load(Ordering::Relaxed),
-            last_panic: lock(&self.last_panic).as_deref().cloned(),
-            started_ago_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            mailbox_depth: self.gauge.depth(),
-            mailbox_capacity: self.gauge.capacity(),
-        }
-    }
-
-    fn path(&self, parent: &str) -> String {
-        format!("{parent}/{}", self.name)
-    }
-}
-
 /// A child's entry in the tree: what happens to the child is noted here, and dropping it takes the child off the list.
 pub(super) struct Enlisted {
     supervisor: Supervisor,
@@ -301,18 +257,18 @@ pub(super) struct Enlisted {
 
 impl Enlisted {
     pub(super) fn set_state(&self, state: ActorState) {
-        *lock(&self.record.state) = state;
+        self.record.set_state(state);
     }
 
     pub(super) fn note_panic(&self, report: PanicReport) {
         self.supervisor.node.panics.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("hubbub_actor_panics_total", "kind" => self.record.kind).increment(1);
         tracing::error!(actor = self.path(), location = report.place(), panic = &*report.text, "an actor panicked");
-        *lock(&self.record.last_panic) = Some(Box::new(report));
+        self.record.set_last_panic(report);
     }
 
     pub(super) fn note_restart(&self) {
-        self.record.restarts.fetch_add(1, Ordering::Relaxed);
+        self.record.add_restart();
         metrics::counter!("hubbub_actor_restarts_total", "kind" => self.record.kind).increment(1);
     }
 
@@ -322,11 +278,7 @@ impl Enlisted {
 
     /// The child has used up its limit: the pause after which it may go on at a supervisor's expense, if any bears it.
     pub(super) fn escalate(&self) -> Option<Duration> {
-        self.supervisor.take_blame(|| Escalation {
-            path: self.path(),
-            kind: self.record.kind,
-            panic: lock(&self.record.last_panic).as_deref().cloned(),
-        })
+        self.supervisor.take_blame(|| Escalation { path: self.path(), kind: self.record.kind, panic: self.record.last_panic() })
     }
 
     fn path(&self) -> String {
@@ -338,9 +290,4 @@ impl Drop for Enlisted {
     fn drop(&mut self) {
         lock(&self.supervisor.node.children).remove(&self.id);
     }
-}
-
-/// Locks, also after a panic under the lock: each critical section here is a single assignment or call that leaves the value whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
