@@ -29,4 +29,5 @@ pub mod session;
 pub mod http;
 // Level 8
 pub mod app;
+// Level 9
 pub mod cli;
