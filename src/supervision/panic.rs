@@ -2,7 +2,7 @@
 //!
 //! Purpose: run something that may panic and get a [`PanicReport`] instead of an unwinding thread; and, through the process's
 //! panic hook, log every panic exactly once: the supervisor logs the caught ones with the actor's path, the hook all others.
-//! Neighbours: `supervisor` catches, `main` installs the hook. Invariant: [`catch`] never unwinds. Must not know: actors.
+//! Neighbours: `supervisor` catches, `main` installs the hook. Invariant: `catch` never unwinds. Must not know: actors.
 //! A panic's text is logged and shown to operators, so no message text may be formatted into one (I12).
 
 use std::any::Any;
@@ -45,9 +45,9 @@ impl PanicReport {
 enum Watch {
     /// Nobody catches: log it here.
     Off,
-    /// [`catch`] is running: leave it to the catcher.
+    /// `catch` is running: leave it to the catcher.
     On,
-    /// The hook has described the panic that [`catch`] is about to see.
+    /// The hook has described the panic that `catch` is about to see.
     Seen(PanicReport),
 }
 
@@ -137,8 +137,12 @@ mod tests {
 
     #[test]
     fn the_hook_adds_the_location() {
-        // The hook is the process's: this test leaves it installed, as `main` would.
-        install_hook();
+        // The hook is the process's: the other tests' failures must still be printed by the one before.
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            on_panic(info);
+            before(info);
+        }));
         let report = catch(|| panic!("where")).map(|(): ()| ()).unwrap_err();
         assert!(report.place().contains("panic.rs:"), "{}", report.place());
     }
