@@ -1,1 +1,30 @@
 //! SQL, transactions, dialect differences, numbering.
+//!
+//! Level 2. One [`Store`] for both databases: `read` for questions, `transaction` for [`Operation`]s. All SQL runs on the store's own
+//! threads, so that no actor ever waits for a database (I5); a caller that goes away cancels nothing. Entities have a file each:
+//! `rooms`, `members`, `messages`, `streams`, …
+//!
+//! *Invariants.* Locks are taken rooms first, then users, each in the order of their ids. A number is given only under the lock of
+//! the row that counts it, so numbers are dense (I1). A write is decided from rows read under those locks (I10).
+//!
+//! *Must not know*: actors, wire shapes, HTTP.
+
+#[macro_use]
+pub mod backend;
+
+mod access;
+mod columns;
+mod error;
+pub mod messages;
+mod migrate;
+mod operation;
+mod rows;
+mod schema;
+#[cfg(test)]
+pub mod testing;
+
+pub use access::{OpenError, Store};
+pub use backend::Db;
+pub use error::StoreError;
+pub use migrate::Migrated;
+pub use operation::{Operation, Reply};

@@ -1,0 +1,76 @@
+//! MySQL and MariaDB: sessions and the check of the server's durability.
+
+use std::time::Duration;
+
+use diesel::sql_types::BigInt;
+use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
+use diesel_async::{AsyncConnection, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::Role;
+
+/// Opens a session for `role` on the server at `url`.
+///
+/// # Errors
+/// When the server cannot be reached or refuses the session's settings.
+pub async fn open(
+    url: &str,
+    role: Role,
+    lock_wait: Duration,
+    session_timeout: Duration,
+) -> ConnectionResult<AsyncMysqlConnection> {
+    let mut connection = AsyncMysqlConnection::establish(url).await?;
+    let setup = session(role, lock_wait, session_timeout);
+    connection.batch_execute(&setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+/// A reader lives by the server's idle time; a writer's is short, so that the locks of a vanished node go with it (I9).
+fn session(role: Role, lock_wait: Duration, session_timeout: Duration) -> String {
+    let common = "SET NAMES utf8mb4 COLLATE utf8mb4_bin;
+         SET SESSION time_zone = '+00:00';
+         SET SESSION lc_messages = 'en_US';
+         SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,NO_ZERO_IN_DATE';
+         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+    match role {
+        Role::Reader => common.to_owned(),
+        Role::Writer => {
+            let (wait, idle) = (lock_wait.as_secs().max(1), session_timeout.as_secs().max(1));
+            format!(
+                "{common}
+                 SET SESSION innodb_lock_wait_timeout = {wait};
+                 SET SESSION wait_timeout = {idle};
+                 SET SESSION autocommit = 0;"
+            )
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Durability {
+    #[diesel(sql_type = BigInt)]
+    flush: i64,
+    #[diesel(sql_type = BigInt)]
+    log_bin: i64,
+    #[diesel(sql_type = BigInt)]
+    sync_binlog: i64,
+}
+
+/// Whether an acknowledged commit survives power loss on this server (I2); if not, what to set.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn weakness(connection: &mut AsyncMysqlConnection) -> QueryResult<Option<&'static str>> {
+    let found: Durability = diesel::sql_query(
+        "SELECT CAST(@@innodb_flush_log_at_trx_commit AS SIGNED) AS flush, CAST(@@log_bin AS SIGNED) AS log_bin, \
+         CAST(@@sync_binlog AS SIGNED) AS sync_binlog",
+    )
+    .get_result(connection)
+    .await?;
+    Ok(if found.flush != 1 {
+        Some("innodb_flush_log_at_trx_commit is not 1")
+    } else if found.log_bin != 0 && found.sync_binlog != 1 {
+        Some("the binary log is on and sync_binlog is not 1")
+    } else {
+        None
+    })
+}

@@ -1,0 +1,350 @@
+//! Posts: the hot path. What a batch does, and in which order, stands in `append`; history is read in `history`.
+//!
+//! *Invariants.* `seq` and `revision` are dense, given under the lock of the room's counter row (I1). A post is stored once, however
+//! often it is sent (I3): repeats are looked up under that lock, before the verdict counts. A verdict counts only for the
+//! `policy_revision` it was made under (I10). `created_at` never runs backwards in a room.
+//!
+//! *Must not know*: why a post is refused (the room decided), how batches come about (persistence).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use sha2::{Digest, Sha256};
+
+use super::backend::Db;
+use super::columns::{Id, at, int, revision, seq};
+use super::error::StoreError;
+use super::operation::{Operation, Reply};
+use super::rows::MessageRow;
+use super::schema::{messages, rooms};
+use crate::domain::fault::Fault;
+use crate::domain::ids::RoomId;
+use crate::domain::message::{Message, Post};
+use crate::domain::order::{Revision, Seq};
+use crate::domain::time::Timestamp;
+
+/// Rows in one INSERT; keeps the number of bound values below what both databases take.
+const ROWS_PER_INSERT: usize = 1000;
+
+/// Posts of one room that belong together: they are numbered in this order, without another between them.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Into which room.
+    pub room: RoomId,
+    /// The `policy_revision` under which the room decided.
+    pub policy_revision: Revision,
+    /// Each with the room's verdict; it is ignored for a repeat.
+    pub posts: Vec<(Post, Result<(), Fault>)>,
+}
+
+/// What became of an [`Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Decided; some of it may be refused.
+    Done {
+        /// One for each post, in order.
+        posts: Vec<PostOutcome>,
+        /// The room's head after it.
+        head: Revision,
+    },
+    /// Somebody's right to post has changed since: nothing was stored; load the room and decide again.
+    StalePolicy,
+    /// There is no such room any more; nothing was stored.
+    Gone,
+}
+
+/// What became of a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostOutcome {
+    /// It is stored now.
+    Stored(Message),
+    /// It was stored before, as this.
+    Repeat {
+        /// Its number.
+        seq: Seq,
+        /// The revision it was committed under, or last changed.
+        revision: Revision,
+        /// When it was stored first.
+        created_at: Timestamp,
+    },
+    /// It is not stored.
+    Refused(Fault),
+}
+
+/// A batch as an operation.
+#[derive(Clone, Debug)]
+pub struct AppendBatch {
+    /// The present time.
+    pub now: Timestamp,
+    /// What to store. A room may occur more than once.
+    pub appends: Vec<Append>,
+}
+
+impl Operation for AppendBatch {
+    type Output = Vec<AppendOutcome>;
+    const NAME: &'static str = "append";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
+        Box::pin(append(db, self.now, &self.appends))
+    }
+}
+
+/// Stores a batch; one outcome for each append, in order. Runs inside a transaction whose first statement this begins with.
+///
+/// # Errors
+/// Those of the database; decisions are outcomes.
+pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<Vec<AppendOutcome>, StoreError> {
+    let ids: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
+    let counters = lock(db, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let keys: BTreeSet<Key> = appends.iter().flat_map(keys).collect();
+    let stored = repeats(db, &keys.into_iter().collect::<Vec<_>>()).await?;
+    let mut batch = Batch { now, counters, stored, rows: Vec::new() };
+    let outcomes = appends.iter().map(|append| batch.decide(append)).collect::<Result<_, _>>()?;
+    write(db, batch).await?;
+    Ok(outcomes)
+}
+
+/// What a post is known by: room, author, client id.
+type Key = (Id, Id, Id);
+
+fn keys(append: &Append) -> impl Iterator<Item = Key> {
+    append.posts.iter().map(|(post, _)| key(append.room, post))
+}
+
+fn key(room: RoomId, post: &Post) -> Key {
+    (room.into(), post.author.into(), post.client_id.into())
+}
+
+/// Half a SHA-256 is enough to tell a person's own texts apart.
+fn body_hash(text: &str) -> Id {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    let mut half = [0; 16];
+    half.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    Id(half)
+}
+
+/// A stored post, as far as a repeat of it needs.
+#[derive(Clone, Copy, Debug, Queryable)]
+struct StoredPost {
+    seq: i64,
+    revision: i64,
+    body_hash: Id,
+    created_at: chrono::NaiveDateTime,
+}
+
+/// A room's locked counters, raised as posts are numbered.
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    deleted: bool,
+    last_seq: i64,
+    head: i64,
+    policy_revision: i64,
+    last_created_at: chrono::NaiveDateTime,
+    added: i64,
+}
+
+/// The numbering of one batch: no SQL here.
+struct Batch {
+    now: Timestamp,
+    counters: HashMap<Id, Counter>,
+    /// What was stored before, and what this batch has stored so far: a repeat may stand in the same batch.
+    stored: HashMap<Key, StoredPost>,
+    rows: Vec<MessageRow>,
+}
+
+impl Batch {
+    fn decide(&mut self, append: &Append) -> Result<AppendOutcome, StoreError> {
+        let room = Id::from(append.room);
+        let Some(mut counter) = self.counters.get(&room).copied().filter(|counter| !counter.deleted) else {
+            return Ok(AppendOutcome::Gone);
+        };
+        let fresh = counter.policy_revision == int(append.policy_revision.0);
+        if !fresh && !keys(append).all(|key| self.stored.contains_key(&key)) {
+            return Ok(AppendOutcome::StalePolicy);
+        }
+        let mut posts = Vec::with_capacity(append.posts.len());
+        let mut previous_refused = false;
+        for (post, verdict) in &append.posts {
+            let outcome = match (self.repeat(append.room, post)?, verdict) {
+                (Some(repeat), _) => repeat,
+                (None, _) if previous_refused => PostOutcome::Refused(Fault::PreviousRefused),
+                (None, Err(fault)) => PostOutcome::Refused(*fault),
+                (None, Ok(())) => PostOutcome::Stored(self.number(append.room, &mut counter, post)?),
+            };
+            // What the sender will send again must not be overtaken by what it sent after it (I1).
+            previous_refused |= matches!(&outcome, PostOutcome::Refused(fault) if fault.row().retry);
+            posts.push(outcome);
+        }
+        self.counters.insert(room, counter);
+        Ok(AppendOutcome::Done { posts, head: revision(counter.head)? })
+    }
+
+    fn repeat(&self, room: RoomId, post: &Post) -> Result<Option<PostOutcome>, StoreError> {
+        let Some(stored) = self.stored.get(&key(room, post)) else { return Ok(None) };
+        if stored.body_hash != body_hash(post.text.as_str()) {
+            return Ok(Some(PostOutcome::Refused(Fault::ClientIdReused)));
+        }
+        let (seq, revision) = (seq(stored.seq)?, revision(stored.revision)?);
+        Ok(Some(PostOutcome::Repeat { seq, revision, created_at: stored.created_at.and_utc() }))
+    }
+
+    fn number(&mut self, room: RoomId, counter: &mut Counter, post: &Post) -> Result<Message, StoreError> {
+        counter.last_seq += 1;
+        counter.head += 1;
+        counter.added += 1;
+        counter.last_created_at = counter.last_created_at.max(at(self.now));
+        let row = MessageRow {
+            room: room.into(),
+            seq: counter.last_seq,
+            revision: counter.head,
+            author: post.author.into(),
+            client_id: post.client_id.into(),
+            body_hash: body_hash(post.text.as_str()),
+            body: post.text.as_str().to_owned(),
+            created_at: counter.last_created_at,
+        };
+        let stored = StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
+        self.stored.insert(key(room, post), stored);
+        self.rows.push(row.clone());
+        row.try_into()
+    }
+}
+
+/// Reads the rooms' counters and locks them, in the order of their ids. On SQLite `BEGIN IMMEDIATE` is the lock.
+async fn lock(db: &mut Db, ids: &[Id]) -> Result<HashMap<Id, Counter>, StoreError> {
+    type Columns = (Id, bool, i64, i64, i64, chrono::NaiveDateTime);
+    let columns = (rooms::id, rooms::deleted, rooms::last_seq, rooms::head, rooms::policy_revision, rooms::last_created_at);
+    let rows: Vec<Columns> = match (db, ids) {
+        // One room: a statement that stays prepared.
+        (Db::Sqlite(c), [id]) => rooms::table.select(columns).filter(rooms::id.eq(id)).load(c).await?,
+        (Db::Mysql(c), [id]) => rooms::table.select(columns).filter(rooms::id.eq(id)).for_update().load(c).await?,
+        (Db::Sqlite(c), _) => rooms::table.select(columns).filter(rooms::id.eq_any(ids)).load(c).await?,
+        (Db::Mysql(c), _) => {
+            let rooms = rooms::table.select(columns).filter(rooms::id.eq_any(ids)).order(rooms::id);
+            rooms.for_update().load(c).await?
+        }
+    };
+    let counter = |(id, deleted, last_seq, head, policy_revision, last_created_at): Columns| {
+        (id, Counter { deleted, last_seq, head, policy_revision, last_created_at, added: 0 })
+    };
+    Ok(rows.into_iter().map(counter).collect())
+}
+
+/// Which of these posts are stored already.
+async fn repeats(db: &mut Db, keys: &[Key]) -> Result<HashMap<Key, StoredPost>, StoreError> {
+    let columns = (messages::seq, messages::revision, messages::body_hash, messages::created_at);
+    let mut found = HashMap::new();
+    match db {
+        // No round trips to save: one prepared statement, once for each post, beats one that is planned anew for each batch.
+        Db::Sqlite(c) => {
+            for key in keys {
+                let one = messages::table.select(columns).filter(is(key));
+                found.extend(one.first::<StoredPost>(c).await.optional()?.map(|stored| (*key, stored)));
+            }
+        }
+        Db::Mysql(c) => match keys {
+            [key] => {
+                let one = messages::table.select(columns).filter(is(key));
+                found.extend(one.first::<StoredPost>(c).await.optional()?.map(|stored| (*key, stored)));
+            }
+            keys => {
+                for (key, stored) in many_repeats(c, keys).await? {
+                    found.insert(key, stored);
+                }
+            }
+        },
+    }
+    Ok(found)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is<'a>(key: &'a Key) -> _ {
+    let room: &'a Id = &key.0;
+    let author: &'a Id = &key.1;
+    let client_id: &'a Id = &key.2;
+    messages::room.eq(room).and(messages::author.eq(author)).and(messages::client_id.eq(client_id))
+}
+
+/// diesel has no row values, hence the text; the values are bound.
+async fn many_repeats(
+    connection: &mut diesel_async::AsyncMysqlConnection,
+    keys: &[Key],
+) -> Result<Vec<(Key, StoredPost)>, StoreError> {
+    use diesel::sql_types::{BigInt, Binary, Timestamp};
+
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Binary)]
+        room: Id,
+        #[diesel(sql_type = Binary)]
+        author: Id,
+        #[diesel(sql_type = Binary)]
+        client_id: Id,
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+        #[diesel(sql_type = BigInt)]
+        revision: i64,
+        #[diesel(sql_type = Binary)]
+        body_hash: Id,
+        #[diesel(sql_type = Timestamp)]
+        created_at: chrono::NaiveDateTime,
+    }
+
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tuples = vec!["(?, ?, ?)"; keys.len()].join(", ");
+    let mut query = diesel::sql_query(format!(
+        "SELECT room, author, client_id, seq, revision, body_hash, created_at FROM messages FORCE INDEX (messages_by_client_id) \
+         WHERE (room, author, client_id) IN ({tuples})"
+    ))
+    .into_boxed::<diesel::mysql::Mysql>();
+    for (room, author, client_id) in keys {
+        query = query.bind::<Binary, _>(room).bind::<Binary, _>(author).bind::<Binary, _>(client_id);
+    }
+    let rows: Vec<Row> = query.load(connection).await?;
+    let stored =
+        |row: &Row| StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
+    Ok(rows.iter().map(|row| ((row.room, row.author, row.client_id), stored(row))).collect())
+}
+
+async fn write(db: &mut Db, batch: Batch) -> Result<(), StoreError> {
+    let raised = raised(&batch.counters);
+    insert(db, batch.rows).await?;
+    for ((added, last_created_at), ids) in raised {
+        let values = (
+            rooms::last_seq.eq(rooms::last_seq + added),
+            rooms::head.eq(rooms::head + added),
+            rooms::last_created_at.eq(last_created_at),
+        );
+        match ids.as_slice() {
+            [id] => each!(db, |c| diesel::update(rooms::table).filter(rooms::id.eq(id)).set(values).execute(c).await)?,
+            ids => each!(db, |c| diesel::update(rooms::table).filter(rooms::id.eq_any(ids)).set(values).execute(c).await)?,
+        };
+    }
+    Ok(())
+}
+
+/// Rooms that are raised alike share one UPDATE: nearly always all of them.
+fn raised(counters: &HashMap<Id, Counter>) -> BTreeMap<(i64, chrono::NaiveDateTime), Vec<Id>> {
+    let mut raised: BTreeMap<_, Vec<Id>> = BTreeMap::new();
+    for (id, counter) in counters.iter().filter(|(_, counter)| counter.added > 0) {
+        raised.entry((counter.added, counter.last_created_at)).or_default().push(*id);
+    }
+    raised
+}
+
+async fn insert(db: &mut Db, mut rows: Vec<MessageRow>) -> Result<(), StoreError> {
+    if let ([row], Db::Mysql(c)) = (rows.as_slice(), &mut *db) {
+        // One message: a statement that stays prepared.
+        diesel::insert_into(messages::table).values(row).execute(c).await?;
+        return Ok(());
+    }
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_PER_INSERT));
+        let part = std::mem::replace(&mut rows, rest);
+        batch!(db, diesel::insert_into(messages::table).values(part))?;
+    }
+    Ok(())
+}

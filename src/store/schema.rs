@@ -1,0 +1,114 @@
+//! The tables as diesel sees them; both `migrations/` folders make them so.
+
+diesel::table! {
+    meta (one) {
+        one -> SmallInt,
+        epoch -> Binary,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Binary,
+        name -> Text,
+        name_key -> Nullable<Text>,
+        display_name -> Text,
+        display_key -> Text,
+        password_hash -> Nullable<Text>,
+        admin -> Bool,
+        disabled -> Bool,
+        deleted -> Bool,
+        invisible -> Bool,
+        created_at -> Timestamp,
+        stream_revision -> BigInt,
+        profile_revision -> BigInt,
+        last_active_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    rooms (id) {
+        id -> Binary,
+        kind -> SmallInt,
+        name -> Text,
+        name_key -> Text,
+        topic -> Text,
+        history -> SmallInt,
+        archived -> Bool,
+        deleted -> Bool,
+        pair_key -> Nullable<Binary>,
+        created_by -> Binary,
+        created_at -> Timestamp,
+        last_seq -> BigInt,
+        head -> BigInt,
+        policy_revision -> BigInt,
+        settings_revision -> BigInt,
+        last_created_at -> Timestamp,
+        member_count -> BigInt,
+    }
+}
+
+diesel::table! {
+    members (room, user) {
+        room -> Binary,
+        user -> Binary,
+        state -> SmallInt,
+        role -> SmallInt,
+        visible_from_seq -> BigInt,
+        joined_revision -> BigInt,
+        revision -> BigInt,
+        stream_revision -> BigInt,
+        by_user -> Nullable<Binary>,
+        reason -> Nullable<Text>,
+        changed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    messages (room, seq) {
+        room -> Binary,
+        seq -> BigInt,
+        revision -> BigInt,
+        author -> Binary,
+        client_id -> Binary,
+        body_hash -> Binary,
+        body -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    notices (room, revision) {
+        room -> Binary,
+        revision -> BigInt,
+        after_seq -> BigInt,
+        kind -> SmallInt,
+        actor -> Binary,
+        subject -> Nullable<Binary>,
+        text -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    room_links (id) {
+        id -> Binary,
+        room -> Binary,
+        secret_hash -> Binary,
+        created_by -> Binary,
+        created_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        max_uses -> Nullable<BigInt>,
+        uses -> BigInt,
+    }
+}
+
+diesel::table! {
+    nodes (id) {
+        id -> Binary,
+        started_at -> Timestamp,
+        seen_at -> Timestamp,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, rooms, members, messages, notices, room_links);
