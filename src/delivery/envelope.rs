@@ -1,0 +1,127 @@
+//! A committed change of a room on its way to everybody subscribed.
+//!
+//! Purpose: carry the change and its one encoding, and say what a relay must know of it without looking inside: which revisions, the
+//! lowest message it shows, whose membership it ends. Neighbours: rooms make envelopes, relays append their frames.
+//! Invariant: the shared frame is encoded at most once, on the first thread that needs it. Must not know: who is subscribed.
+
+use super::frame;
+use crate::domain::fault::Fault;
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::member::{Member, MemberState};
+use crate::domain::message::{Changes, Item};
+use crate::domain::order::{Revision, Seq};
+use crate::protocol::v1::push::Push;
+use bytes::Bytes;
+use std::sync::OnceLock;
+
+/// Consecutive revisions of a room with their shared encoding.
+#[derive(Debug)]
+pub struct Envelope {
+    changes: Changes,
+    /// The lowest message it shows: whoever may see from there on gets the shared frame.
+    lowest: Option<Seq>,
+    endings: Vec<Ending>,
+    frame: OnceLock<Bytes>,
+}
+
+/// A person's subscriptions that end with an envelope (I10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Whose.
+    pub user: UserId,
+    /// Subscriptions whose membership began here or later go on: they belong to a new joining. `None`: all end.
+    pub joined: Option<Revision>,
+    /// What they are told.
+    pub fault: Fault,
+    /// Whether what the envelope shows may still be shown to them: only if the end of the membership is all it holds.
+    pub shown: bool,
+}
+
+impl Envelope {
+    /// An envelope around `changes`.
+    #[must_use]
+    pub fn new(changes: Changes) -> Self {
+        let lowest = changes.items.iter().filter_map(message_seq).min();
+        let single = changes.from.next() == changes.to;
+        let endings = changes.items.iter().filter_map(|item| ending(item, single)).collect();
+        Self { changes, lowest, endings, frame: OnceLock::new() }
+    }
+
+    /// Which room.
+    #[must_use]
+    pub fn room(&self) -> RoomId {
+        self.changes.room
+    }
+
+    /// The revision before the first one covered.
+    #[must_use]
+    pub fn from(&self) -> Revision {
+        self.changes.from
+    }
+
+    /// The last revision covered.
+    #[must_use]
+    pub fn to(&self) -> Revision {
+        self.changes.to
+    }
+
+    /// What changed.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Whose membership ends, or began anew, in it.
+    #[must_use]
+    pub fn endings(&self) -> &[Ending] {
+        &self.endings
+    }
+
+    /// Whether somebody who sees messages from `from_seq` on may see all of it.
+    #[must_use]
+    pub fn is_open_from(&self, from_seq: Seq) -> bool {
+        self.lowest.is_none_or(|lowest| lowest >= from_seq)
+    }
+
+    /// The frame everybody shares who may see all of it.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        self.frame.get_or_init(|| frame::text(&Push::Changes((&self.changes).into()))).clone()
+    }
+
+    /// The frame for somebody who sees messages from `from_seq` on: the same revisions, without the messages before.
+    #[must_use]
+    pub fn frame_from(&self, from_seq: Seq) -> Bytes {
+        if self.is_open_from(from_seq) {
+            return self.frame();
+        }
+        let hidden = |item: &&Item| message_seq(item).is_none_or(|seq| seq >= from_seq);
+        let items = self.changes.items.iter().filter(hidden).cloned().collect();
+        frame::text(&Push::Changes((&Changes { items, ..self.changes_without_items() }).into()))
+    }
+
+    fn changes_without_items(&self) -> Changes {
+        Changes { room: self.changes.room, from: self.changes.from, to: self.changes.to, items: Vec::new() }
+    }
+}
+
+fn message_seq(item: &Item) -> Option<Seq> {
+    match item {
+        Item::Message(message) => Some(message.seq),
+        Item::Member(_) | Item::Notice(_) | Item::Room(_) => None,
+    }
+}
+
+/// What a member's row says of their subscriptions. A row that says *joined* may hide a leaving before it (only the newest state of a
+/// row travels), so an older joining ends too.
+fn ending(item: &Item, single: bool) -> Option<Ending> {
+    let Item::Member(Member { user, state, joined_revision, .. }) = item else {
+        return None;
+    };
+    let (joined, fault) = match state {
+        MemberState::Joined => (Some(*joined_revision), Fault::NotMember),
+        MemberState::Banned => (None, Fault::Banned),
+        MemberState::Left | MemberState::Invited => (None, Fault::NotMember),
+    };
+    Some(Ending { user: *user, joined, fault, shown: single && joined.is_none() })
+}

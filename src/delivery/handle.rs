@@ -1,0 +1,255 @@
+//! What other threads hold of a relay.
+//!
+//! Purpose: send envelopes and signals to one worker thread ([`RelayHandle`]) or signals to all of them ([`Relays`]). Neighbours:
+//! rooms deliver and keep what a full relay refused; accounts, the writers of user streams and the presence tracker announce.
+//!
+//! Two lanes, as losing has two owners. **Envelopes** enter the actor's bounded mailbox; when it is full the room is told so and sends
+//! again from the last revision the relay took. **Signals** come from those who cannot send again, so they enter a lane of their own
+//! that is never lost: past its bound the relay closes all its sockets as *restarted*, and everybody resumes and authenticates anew.
+//!
+//! Invariant: a signal sent is applied, or its thread's sockets close. Must not know: who subscribes, what a room is.
+
+use super::envelope::Envelope;
+use super::relay::Relay;
+use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::order::Revision;
+use crate::protocol::v1::push::UserPresence;
+use crate::supervision::mailbox::Mailbox;
+use crate::supervision::reply::{Answer, ReplyTo, reply};
+use actix::Message;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Which sockets an event about a login concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logins {
+    /// All of the person: disabled, deleted, logged out everywhere.
+    All,
+    /// One: logged out, or its refresh token was stolen.
+    One(LoginId),
+    /// All but one: the password was changed from that one.
+    Except(LoginId),
+}
+
+/// Logins that ended: their sockets close at once (I10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub logins: Logins,
+}
+
+/// An envelope for everybody on the thread who receives its room. From the room; no answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Deliver(pub(super) Arc<Envelope>);
+
+/// Which revision of a room was appended last? From a room that restarted.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LastAppended {
+    pub(super) room: RoomId,
+    pub(super) reply_to: ReplyTo<Option<Revision>>,
+}
+
+/// The signal lane is no longer empty. From the handle itself; may be lost when the mailbox is full, as whatever is in there does the same.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SignalsWait;
+
+/// What must not be lost and cannot be sent again.
+#[derive(Clone, Debug)]
+pub(super) enum Signal {
+    UserHead(UserId, Revision),
+    Revoke(Revocation),
+    RoomGone(RoomId),
+    Presence(Vec<UserPresence>),
+}
+
+/// The relay takes nothing more right now; send again from the last revision it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDelivered {
+    /// Its mailbox is full: try again shortly.
+    #[error("the relay's mailbox is full")]
+    Full,
+    /// It has ended with its thread: forget it.
+    #[error("the relay has ended")]
+    Closed,
+}
+
+/// The way to one thread's relay. Clones are equal.
+#[derive(Clone)]
+pub struct RelayHandle {
+    number: u32,
+    mailbox: Mailbox<Relay>,
+    lane: Arc<Lane>,
+}
+
+impl RelayHandle {
+    pub(super) fn new(number: u32, mailbox: Mailbox<Relay>, lane: Arc<Lane>) -> Self {
+        Self { number, mailbox, lane }
+    }
+
+    /// Hands an envelope over, without waiting.
+    ///
+    /// # Errors
+    /// [`NotDelivered`]; the relay appends nothing past it before it has come, so that nothing is lost by sending it again later.
+    pub fn deliver(&self, envelope: Arc<Envelope>) -> Result<(), NotDelivered> {
+        self.mailbox.try_send(Deliver(envelope)).map_err(|refused| match refused {
+            actix::dev::SendError::Full(_) => NotDelivered::Full,
+            actix::dev::SendError::Closed(_) => NotDelivered::Closed,
+        })
+    }
+
+    /// The last revision of a room that was appended here: `None` if nobody wants the room or nothing came yet. Dropped when the
+    /// mailbox is full or the relay restarts: ask again.
+    pub fn last_appended(&self, room: RoomId) -> Answer<Option<Revision>> {
+        let (reply_to, answer) = reply();
+        // Refused, the question is dropped, which is an answer.
+        drop(self.mailbox.try_send(LastAppended { room, reply_to }));
+        answer
+    }
+
+    /// A person's stream has grown.
+    pub fn user_head(&self, user: UserId, head: Revision) {
+        self.signal([Signal::UserHead(user, head)]);
+    }
+
+    /// Logins ended: their sockets close.
+    pub fn revoke(&self, revocation: Revocation) {
+        self.signal([Signal::Revoke(revocation)]);
+    }
+
+    /// A room was deleted: its subscriptions end.
+    pub fn room_gone(&self, room: RoomId) {
+        self.signal([Signal::RoomGone(room)]);
+    }
+
+    /// Presence of people somebody on the thread watches.
+    pub fn presence(&self, users: Vec<UserPresence>) {
+        self.signal([Signal::Presence(users)]);
+    }
+
+    /// Whether the relay still runs.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.mailbox.is_open()
+    }
+
+    fn signal(&self, signals: impl IntoIterator<Item = Signal>) {
+        if self.lane.put(signals) {
+            // The signals are in the lane already. Full: whatever is taken from the mailbox next looks into the lane.
+            drop(self.mailbox.try_send(SignalsWait));
+        }
+    }
+}
+
+impl PartialEq for RelayHandle {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for RelayHandle {}
+
+impl std::hash::Hash for RelayHandle {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl fmt::Debug for RelayHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelayHandle({})", self.number)
+    }
+}
+
+/// All relays of the node. A clone is another handle to the same list.
+#[derive(Clone, Debug, Default)]
+pub struct Relays(Arc<RwLock<Vec<RelayHandle>>>);
+
+impl Relays {
+    /// Adds a thread's relay and gives it its number by `make`.
+    pub(super) fn add(&self, make: impl FnOnce(u32) -> RelayHandle) -> RelayHandle {
+        let mut relays = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        relays.retain(RelayHandle::is_open);
+        let number = relays.iter().map(|relay| relay.number + 1).max().unwrap_or(0);
+        let relay = make(number);
+        relays.push(relay.clone());
+        relay
+    }
+
+    /// Those that run now.
+    #[must_use]
+    pub fn all(&self) -> Vec<RelayHandle> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells every thread that these people's streams have grown; after the commit that made them grow.
+    pub fn announce_user_heads(&self, heads: &[(UserId, Revision)]) {
+        if heads.is_empty() {
+            return;
+        }
+        self.each(|relay| relay.signal(heads.iter().map(|(user, head)| Signal::UserHead(*user, *head))));
+    }
+
+    /// Closes the sockets of logins that ended; after the commit that ended them.
+    pub fn revoke(&self, revocation: Revocation) {
+        self.each(|relay| relay.revoke(revocation));
+    }
+
+    /// Ends every subscription of a deleted room; after the commit that deleted it.
+    pub fn room_gone(&self, room: RoomId) {
+        self.each(|relay| relay.room_gone(room));
+    }
+
+    fn each(&self, act: impl Fn(&RelayHandle)) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(act);
+    }
+}
+
+/// The signals of one relay that wait.
+#[derive(Debug)]
+pub(super) struct Lane {
+    waiting: Mutex<Waiting>,
+    capacity: usize,
+}
+
+/// What a relay finds in its lane.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) signals: Vec<Signal>,
+    /// Signals were refused: nothing is certain about any session of the thread.
+    pub(super) overflowed: bool,
+}
+
+impl Lane {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { waiting: Mutex::default(), capacity }
+    }
+
+    /// Adds signals; whether the relay must be told because nothing had been waiting.
+    fn put(&self, signals: impl IntoIterator<Item = Signal>) -> bool {
+        let mut waiting = self.lock();
+        let was_empty = waiting.signals.is_empty() && !waiting.overflowed;
+        for signal in signals {
+            if waiting.signals.len() < self.capacity {
+                waiting.signals.push(signal);
+            } else {
+                waiting.overflowed = true;
+            }
+        }
+        was_empty
+    }
+
+    /// All that waits.
+    pub(super) fn take(&self) -> Waiting {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Each critical section leaves the list whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,235 @@
+//! The relay of one worker thread.
+//!
+//! Purpose: an actor takes what other threads send and applies it to the [`State`] that the sessions of its thread use directly through
+//! [`LocalRelay`]. All that one poll of the actor appends wakes each outbox once, so that a socket gets many frames in one write.
+//!
+//! Neighbours: [`super::handle`] is its outside; [`Feeds`] are the rooms, as far as a relay knows them.
+//! Class: permanent. After a panic the thread's outboxes close as *restarted* and the clients resume (I8).
+//! Must not know: sessions as actors, rooms, the store.
+
+use super::envelope::Envelope;
+use super::feeds::Feeds;
+use super::handle::{Deliver, Lane, LastAppended, RelayHandle, Relays, Signal, SignalsWait};
+use super::outbox::Outbox;
+use super::state::{Appended, CaughtUp, Seat, State, Subscribed};
+use crate::domain::fault::Close;
+use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::order::Revision;
+use crate::faults;
+use crate::policy::Sight;
+use crate::supervision::mailbox::Queued;
+use crate::supervision::policy::RestartPolicy;
+use crate::supervision::supervisor::ChildSpec;
+use crate::supervision::tree::Supervisor;
+use actix::{Actor, Context, Handler, Supervised};
+use metrics::Counter;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a relay is started with.
+pub struct Start<'a> {
+    /// Under whom it runs.
+    pub supervisor: &'a Supervisor,
+    /// How it is restarted; its class is permanent.
+    pub policy: RestartPolicy,
+    /// Envelopes waiting, and as many signals.
+    pub mailbox: u32,
+    /// The rooms.
+    pub feeds: Arc<dyn Feeds>,
+    /// All relays of the node, which it joins.
+    pub relays: &'a Relays,
+}
+
+/// The relay of this thread, for sessions on it. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct LocalRelay {
+    state: Rc<RefCell<State>>,
+    handle: RelayHandle,
+}
+
+impl LocalRelay {
+    /// Starts this thread's relay.
+    #[must_use]
+    pub fn start(start: Start<'_>) -> Self {
+        let state = Rc::new(RefCell::new(State::default()));
+        let lane = Arc::new(Lane::new(usize::try_from(start.mailbox).unwrap_or(usize::MAX)));
+        let own = Rc::new(OnceCell::new());
+        let relay = Relay {
+            state: Rc::clone(&state),
+            lane: Arc::clone(&lane),
+            own: Rc::clone(&own),
+            feeds: start.feeds,
+            deliveries: metrics::counter!("hubbub_deliveries_total"),
+        };
+        let handle = start.relays.add(|number| {
+            let name = number.to_string().into();
+            let spec = ChildSpec { kind: "relay", name, policy: start.policy, mailbox_capacity: start.mailbox };
+            let mailbox = start.supervisor.spawn(spec, |_| relay);
+            RelayHandle::new(number, mailbox, lane)
+        });
+        // The actor runs on this thread, so it has not run yet.
+        let handle = own.get_or_init(|| handle).clone();
+        Self { state, handle }
+    }
+
+    /// This relay, for rooms.
+    #[must_use]
+    pub fn handle(&self) -> &RelayHandle {
+        &self.handle
+    }
+
+    /// Takes a place for a session that has said hello. From here on it hears of its person's stream, so its head is to be read after.
+    #[must_use]
+    pub fn register(&self, user: UserId, login: LoginId, outbox: &Outbox) -> Seat {
+        self.state.borrow_mut().register(user, login, outbox.clone())
+    }
+
+    /// Gives a place up; its rooms and watches must have been given up before.
+    pub fn unregister(&self, seat: Seat) {
+        self.state.borrow_mut().unregister(seat);
+    }
+
+    /// Begins to receive a room, catching up: newer heads are noted and nothing is shown yet (I6). Then ask the room for its head and
+    /// sight, `admit`, send what was missed, and go live by `caught_up`. `None`: the relay restarted, the outbox is closed.
+    #[must_use]
+    pub fn subscribe(&self, seat: Seat, room: RoomId) -> Option<Subscribed> {
+        self.state.borrow_mut().subscribe(seat, room)
+    }
+
+    /// What the subscription may show, as the room answered.
+    pub fn admit(&self, seat: Seat, room: RoomId, sight: Sight) {
+        self.state.borrow_mut().admit(seat, room, sight.from_seq, sight.joined_revision);
+    }
+
+    /// Goes live if the client knows everything up to the newest head seen.
+    #[must_use]
+    pub fn caught_up(&self, seat: Seat, room: RoomId, to: Revision) -> CaughtUp {
+        self.state.borrow_mut().caught_up(seat, room, to)
+    }
+
+    /// Stops receiving a room. Some: nobody on this thread receives it any more, so detach this attachment from the room.
+    #[must_use]
+    pub fn unsubscribe(&self, seat: Seat, room: RoomId) -> Option<u64> {
+        self.state.borrow_mut().unsubscribe(seat, room)
+    }
+
+    /// Begins to watch people's presence. Those nobody on this thread watched before: the tracker must be told.
+    #[must_use]
+    pub fn watch(&self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
+        self.state.borrow_mut().watch(seat, users)
+    }
+
+    /// Stops watching. Those nobody on this thread watches any more: the tracker must be told.
+    #[must_use]
+    pub fn unwatch(&self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
+        self.state.borrow_mut().unwatch(seat, users)
+    }
+
+    /// Sessions and rooms on this thread.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.state.borrow().counts()
+    }
+}
+
+/// The actor.
+pub(super) struct Relay {
+    state: Rc<RefCell<State>>,
+    lane: Arc<Lane>,
+    /// Itself, to be named when it reports.
+    own: Rc<OnceCell<RelayHandle>>,
+    feeds: Arc<dyn Feeds>,
+    deliveries: Counter,
+}
+
+impl Actor for Relay {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Relay {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        // Any list may be half changed: none is kept.
+        self.state.borrow_mut().close_all(Close::Restarted);
+    }
+}
+
+impl Handler<Queued<Deliver>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<Deliver>, _: &mut Context<Self>) {
+        faults::panic_point("relay.panic");
+        let Deliver(envelope) = message.open();
+        self.append(&envelope);
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<LastAppended>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<LastAppended>, _: &mut Context<Self>) {
+        let LastAppended { room, reply_to } = message.open();
+        reply_to.send(self.state.borrow().last_appended(room));
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<SignalsWait>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<SignalsWait>, _: &mut Context<Self>) {
+        let SignalsWait = message.open();
+        self.take_signals();
+    }
+}
+
+impl Relay {
+    fn append(&self, envelope: &Envelope) {
+        if faults::hit("relay.drop_envelope") {
+            return;
+        }
+        let room = envelope.room();
+        let appended = self.state.borrow_mut().append(envelope);
+        match appended {
+            Appended::To { count, unused } => {
+                self.deliveries.increment(count as u64);
+                if let Some(attachment) = unused {
+                    self.report(|feeds, own| feeds.unwanted(own, room, attachment));
+                }
+            }
+            Appended::Repeat => {}
+            Appended::Gap { after, ask } => {
+                if ask && self.report(|feeds, own| feeds.refill(own, room, after)).unwrap_or(false) {
+                    self.state.borrow_mut().asked(room);
+                }
+            }
+            Appended::Unwanted => {
+                let attachment = self.state.borrow().last_attachment();
+                self.report(|feeds, own| feeds.unwanted(own, room, attachment));
+            }
+        }
+    }
+
+    /// Looks into the lane: after every message, as a full mailbox may have refused the one that says something waits.
+    fn take_signals(&self) {
+        let waiting = self.lane.take();
+        if waiting.overflowed {
+            tracing::error!("the signal lane of a relay overflowed: its sockets close and resume");
+            self.state.borrow_mut().close_all(Close::Restarted);
+            return;
+        }
+        for signal in waiting.signals {
+            match signal {
+                Signal::UserHead(user, head) => self.state.borrow().user_head(user, head),
+                Signal::Revoke(revocation) => self.state.borrow().revoke(revocation),
+                Signal::RoomGone(room) => self.state.borrow_mut().room_gone(room),
+                Signal::Presence(users) => self.state.borrow().presence(&users),
+            }
+        }
+    }
+
+    fn report<T>(&self, tell: impl FnOnce(&dyn Feeds, &RelayHandle) -> T) -> Option<T> {
+        self.own.get().map(|own| tell(&*self.feeds, own))
+    }
+}

@@ -1,0 +1,363 @@
+//! Who on this thread receives what: the relay's state, which sessions of the thread use directly.
+//!
+//! Purpose: subscriptions by room, outboxes by person, presence watches; pure bookkeeping over outboxes. Neighbours: the relay actor
+//! applies what arrives from other threads, sessions subscribe and register, both on one thread and never at once.
+//! Invariants: those of the module. Must not know: threads, actors, time.
+
+use super::envelope::{Ending, Envelope};
+use super::frame;
+use super::handle::{Logins, Revocation};
+use super::outbox::Outbox;
+use crate::domain::fault::{Close, Fault};
+use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::order::{Revision, Seq};
+use crate::protocol::v1::push::{Presence, Push, UserPresence};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// A session's place at its relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat(u64);
+
+/// What subscribing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Names this thread's interest in the room; a later first subscriber gets a higher number. Rooms ignore the end of a lower one.
+    pub attachment: u64,
+    /// Nobody on this thread received the room before: the room must be told of this relay.
+    pub first: bool,
+}
+
+/// Whether a subscription that catches up may go live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaughtUp {
+    /// It is live now; the next frame is the revision after the one caught up to.
+    Live,
+    /// Newer revisions were committed meanwhile: read on up to here.
+    Behind(Revision),
+    /// There is no such subscription any more; a note says why.
+    Ended,
+}
+
+/// What came of an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// It went to the outboxes.
+    To {
+        /// How many took it.
+        count: usize,
+        /// The attachment, if its endings left nobody who wants the room: the room must be told.
+        unused: Option<u64>,
+    },
+    /// Known before.
+    Repeat,
+    /// Revisions after this one are missing; nothing was appended.
+    Gap {
+        /// The last one appended.
+        after: Revision,
+        /// Whether nobody has asked for them yet.
+        ask: bool,
+    },
+    /// Nobody wants the room.
+    Unwanted,
+}
+
+/// The state of one thread's relay.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    rooms: HashMap<RoomId, Feed>,
+    seats: HashMap<Seat, Seated>,
+    people: HashMap<UserId, Vec<Seat>>,
+    watchers: HashMap<UserId, Vec<Seat>>,
+    last_seat: u64,
+    last_attachment: u64,
+}
+
+#[derive(Debug)]
+struct Seated {
+    user: UserId,
+    login: LoginId,
+    outbox: Outbox,
+}
+
+/// One room as this thread receives it.
+#[derive(Debug)]
+struct Feed {
+    attachment: u64,
+    /// The last revision appended; `None` before the first envelope.
+    last: Option<Revision>,
+    /// A refill was asked for and has not come.
+    asked: bool,
+    subscriptions: HashMap<Seat, Subscription>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    outbox: Outbox,
+    from_seq: Seq,
+    joined: Revision,
+    /// Live: revisions up to here are known to the client. Catching up: the newest head seen (I6).
+    at: Revision,
+    live: bool,
+}
+
+impl State {
+    /// Takes a place for a session that has said hello.
+    pub(super) fn register(&mut self, user: UserId, login: LoginId, outbox: Outbox) -> Seat {
+        self.last_seat += 1;
+        let seat = Seat(self.last_seat);
+        self.seats.insert(seat, Seated { user, login, outbox });
+        self.people.entry(user).or_default().push(seat);
+        seat
+    }
+
+    /// Gives a place up. Its rooms and watches must have been given up before.
+    pub(super) fn unregister(&mut self, seat: Seat) {
+        if let Some(seated) = self.seats.remove(&seat) {
+            remove_from(&mut self.people, seated.user, seat);
+        }
+    }
+
+    /// Begins to receive a room, catching up. Replaces an earlier subscription of the same seat.
+    pub(super) fn subscribe(&mut self, seat: Seat, room: RoomId) -> Option<Subscribed> {
+        let outbox = self.seats.get(&seat)?.outbox.clone();
+        let (feed, first) = match self.rooms.entry(room) {
+            Entry::Occupied(entry) => (entry.into_mut(), false),
+            Entry::Vacant(entry) => {
+                self.last_attachment += 1;
+                let feed =
+                    Feed { attachment: self.last_attachment, last: None, asked: false, subscriptions: HashMap::with_capacity(1) };
+                (entry.insert(feed), true)
+            }
+        };
+        // Until the room has said what may be seen the subscription is not live, so nothing is shown.
+        let at = feed.last.unwrap_or(Revision::ZERO);
+        feed.subscriptions.insert(seat, Subscription { outbox, from_seq: Seq::ZERO, joined: Revision::ZERO, at, live: false });
+        Some(Subscribed { attachment: feed.attachment, first })
+    }
+
+    /// What a subscription may see, as the room answered.
+    pub(super) fn admit(&mut self, seat: Seat, room: RoomId, from_seq: Seq, joined: Revision) {
+        if let Some(subscription) = self.subscription(seat, room) {
+            subscription.from_seq = from_seq;
+            subscription.joined = joined;
+        }
+    }
+
+    /// Goes live if the client knows everything up to the newest head seen (I6).
+    pub(super) fn caught_up(&mut self, seat: Seat, room: RoomId, to: Revision) -> CaughtUp {
+        match self.subscription(seat, room) {
+            None => CaughtUp::Ended,
+            Some(subscription) if !subscription.live && subscription.at > to => CaughtUp::Behind(subscription.at),
+            Some(subscription) => {
+                subscription.live = true;
+                subscription.at = subscription.at.max(to);
+                CaughtUp::Live
+            }
+        }
+    }
+
+    /// Stops receiving a room. The attachment, if nobody on this thread receives it any more: the room must be told.
+    pub(super) fn unsubscribe(&mut self, seat: Seat, room: RoomId) -> Option<u64> {
+        self.rooms.get_mut(&room)?.subscriptions.remove(&seat)?;
+        self.drop_if_unused(room)
+    }
+
+    /// Begins to watch people; those nobody on this thread watched before are returned.
+    pub(super) fn watch(&mut self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
+        let mut first = Vec::new();
+        for user in users {
+            let watchers = self.watchers.entry(*user).or_default();
+            if watchers.is_empty() {
+                first.push(*user);
+            }
+            if !watchers.contains(&seat) {
+                watchers.push(seat);
+            }
+        }
+        first
+    }
+
+    /// Stops watching people; those nobody on this thread watches any more are returned.
+    pub(super) fn unwatch(&mut self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
+        let mut last = Vec::new();
+        for user in users {
+            let watched = self.watchers.contains_key(user);
+            remove_from(&mut self.watchers, *user, seat);
+            if watched && !self.watchers.contains_key(user) {
+                last.push(*user);
+            }
+        }
+        last
+    }
+
+    /// The last revision of a room that was appended here.
+    pub(super) fn last_appended(&self, room: RoomId) -> Option<Revision> {
+        self.rooms.get(&room)?.last
+    }
+
+    /// Appends an envelope to everybody who receives its room.
+    pub(super) fn append(&mut self, envelope: &Envelope) -> Appended {
+        let Some(feed) = self.rooms.get_mut(&envelope.room()) else {
+            return Appended::Unwanted;
+        };
+        if let Some(last) = feed.last {
+            if envelope.to() <= last {
+                return Appended::Repeat;
+            }
+            if envelope.from() > last {
+                feed.note_head(envelope.to());
+                return Appended::Gap { after: last, ask: !feed.asked };
+            }
+        }
+        feed.last = Some(envelope.to());
+        feed.asked = false;
+        for ending in envelope.endings().iter().filter(|ending| !ending.shown) {
+            self.end(envelope.room(), *ending);
+        }
+        let count = self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.fan_out(envelope));
+        for ending in envelope.endings().iter().filter(|ending| ending.shown) {
+            self.end(envelope.room(), *ending);
+        }
+        Appended::To { count, unused: self.drop_if_unused(envelope.room()) }
+    }
+
+    /// A refill was asked for.
+    pub(super) fn asked(&mut self, room: RoomId) {
+        if let Some(feed) = self.rooms.get_mut(&room) {
+            feed.asked = true;
+        }
+    }
+
+    /// The number up to which attachments have been given out.
+    pub(super) fn last_attachment(&self) -> u64 {
+        self.last_attachment
+    }
+
+    /// A room is no more: all its subscriptions end.
+    pub(super) fn room_gone(&mut self, room: RoomId) {
+        if let Some(feed) = self.rooms.remove(&room) {
+            for subscription in feed.subscriptions.values() {
+                subscription.outbox.note_ended(room, Fault::NotFound);
+            }
+        }
+    }
+
+    /// A person's stream has grown.
+    pub(super) fn user_head(&self, user: UserId, head: Revision) {
+        for seated in self.seated_of(user) {
+            seated.outbox.note_user_head(head);
+        }
+    }
+
+    /// Logins ended: their sockets close, with nothing more shown on them.
+    pub(super) fn revoke(&self, revocation: Revocation) {
+        for seated in self.seated_of(revocation.user) {
+            let concerned = match revocation.logins {
+                Logins::All => true,
+                Logins::One(login) => seated.login == login,
+                Logins::Except(login) => seated.login != login,
+            };
+            if concerned {
+                seated.outbox.cut(Close::LoggedOut);
+            }
+        }
+    }
+
+    /// People's presence changed: one frame for each session that watches some of them.
+    pub(super) fn presence(&self, users: &[UserPresence]) {
+        let mut batches: HashMap<Seat, Vec<UserPresence>> = HashMap::new();
+        for user in users {
+            for seat in self.watchers.get(&user.user).into_iter().flatten() {
+                batches.entry(*seat).or_default().push(user.clone());
+            }
+        }
+        for (seat, users) in batches {
+            if let Some(seated) = self.seats.get(&seat) {
+                seated.outbox.push(frame::text(&Push::Presence(Presence { users })));
+            }
+        }
+    }
+
+    /// Closes every outbox of the thread and forgets everything.
+    pub(super) fn close_all(&mut self, close: Close) {
+        let (last_seat, last_attachment) = (self.last_seat, self.last_attachment);
+        let state = std::mem::replace(self, Self { last_seat, last_attachment, ..Self::default() });
+        for seated in state.seats.values() {
+            seated.outbox.close(close);
+        }
+    }
+
+    /// How many sessions, subscriptions and rooms there are.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.seats.len(), self.rooms.len())
+    }
+
+    fn seated_of(&self, user: UserId) -> impl Iterator<Item = &Seated> {
+        self.people.get(&user).into_iter().flatten().filter_map(|seat| self.seats.get(seat))
+    }
+
+    fn subscription(&mut self, seat: Seat, room: RoomId) -> Option<&mut Subscription> {
+        self.rooms.get_mut(&room)?.subscriptions.get_mut(&seat)
+    }
+
+    /// Ends a person's subscriptions of a room, those of a newer joining excepted.
+    fn end(&mut self, room: RoomId, ending: Ending) {
+        let Some(feed) = self.rooms.get_mut(&room) else { return };
+        for seat in self.people.get(&ending.user).into_iter().flatten() {
+            let Some(subscription) = feed.subscriptions.get(seat) else { continue };
+            // One that waits for the room's answer has no joining yet; the answer will know.
+            let keep = ending.joined.is_some_and(|joined| subscription.joined >= joined || subscription.joined == Revision::ZERO);
+            if !keep && let Some(subscription) = feed.subscriptions.remove(seat) {
+                subscription.outbox.note_ended(room, ending.fault);
+            }
+        }
+    }
+
+    fn drop_if_unused(&mut self, room: RoomId) -> Option<u64> {
+        let feed = self.rooms.get(&room)?;
+        let attachment = feed.attachment;
+        feed.subscriptions.is_empty().then(|| {
+            self.rooms.remove(&room);
+            attachment
+        })
+    }
+}
+
+impl Feed {
+    fn note_head(&mut self, head: Revision) {
+        for subscription in self.subscriptions.values_mut().filter(|subscription| !subscription.live) {
+            subscription.at = subscription.at.max(head);
+        }
+    }
+
+    /// The hot path: one reference to the shared bytes for each live subscription.
+    fn fan_out(&mut self, envelope: &Envelope) -> usize {
+        let (to, mut shared, mut count) = (envelope.to(), None, 0);
+        for subscription in self.subscriptions.values_mut() {
+            if subscription.at >= to {
+                continue;
+            }
+            subscription.at = to;
+            if !subscription.live {
+                continue;
+            }
+            let frame = if envelope.is_open_from(subscription.from_seq) {
+                shared.get_or_insert_with(|| envelope.frame()).clone()
+            } else {
+                envelope.frame_from(subscription.from_seq)
+            };
+            count += usize::from(subscription.outbox.push(frame));
+        }
+        count
+    }
+}
+
+fn remove_from(map: &mut HashMap<UserId, Vec<Seat>>, user: UserId, seat: Seat) {
+    if let Entry::Occupied(mut entry) = map.entry(user) {
+        entry.get_mut().retain(|other| *other != seat);
+        if entry.get().is_empty() {
+            entry.remove();
+        }
+    }
+}
