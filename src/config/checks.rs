@@ -1,10 +1,10 @@
 //! What must hold of settings beyond their types: ranges that a promise fixes, and relations between settings.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use toml::Value;
 
-use super::{Config, layers::Layers, units};
+use super::{ByteSize, Config, layers::Layers, units};
 
 /// Settings for which zero means something; for all others it would stop the server from working at all.
 const ZERO_ALLOWED: &[&str] =
@@ -29,7 +29,7 @@ fn zeros(layers: &Layers) -> Vec<String> {
         Value::Integer(number) => *number == 0,
         Value::String(text) => {
             units::parse_duration(text).is_ok_and(|duration| duration.is_zero())
-                || text.parse::<units::ByteSize>().is_ok_and(|size| size.bytes() == 0)
+                || text.parse::<ByteSize>().is_ok_and(|size| size.bytes() == 0)
         }
         _ => false,
     };
@@ -40,20 +40,66 @@ fn zeros(layers: &Layers) -> Vec<String> {
     paths.map(super::reference::Setting::path).filter(|path| !ZERO_ALLOWED.contains(&path.as_str())).collect()
 }
 
-/// Each rule: the setting to blame, whether it holds, what is expected.
-fn rules(config: &Config) -> Vec<(&'static str, bool, String)> {
-    let Config { server, database, accounts, limits, session, presence, supervision, .. } = config;
-    let at_most = |limit: Duration| format!("expected at most {limit:?}");
-    let below = |other: &str, is: &dyn std::fmt::Debug| format!("expected at most {other}, which is {is:?}");
+/// A rule: the setting to blame, whether it holds, what is expected.
+type Rule = (&'static str, bool, String);
+
+fn rules(config: &Config) -> Vec<Rule> {
+    [promised(config), on_the_wire(config), in_the_store(config), elsewhere(config)].concat()
+}
+
+fn at_most(other: &str, is: impl Debug) -> String {
+    format!("expected at most {other}, which is {is:?}")
+}
+
+/// What the promises fix, so that an operator cannot loosen it.
+fn promised(Config { accounts, session, .. }: &Config) -> Vec<Rule> {
     vec![
-        // Fixed by the promises, so an operator cannot loosen them.
-        ("accounts.access_token_ttl", accounts.access_token_ttl <= ACCESS_TOKEN_TTL_MAX, at_most(ACCESS_TOKEN_TTL_MAX)),
-        ("session.dead_after", session.dead_after <= DEAD_AFTER_MAX, at_most(DEAD_AFTER_MAX)),
+        (
+            "accounts.access_token_ttl",
+            accounts.access_token_ttl <= ACCESS_TOKEN_TTL_MAX,
+            format!("expected at most {ACCESS_TOKEN_TTL_MAX:?}"),
+        ),
+        ("session.dead_after", session.dead_after <= DEAD_AFTER_MAX, format!("expected at most {DEAD_AFTER_MAX:?}")),
         ("accounts.bcrypt_cost", (4..=31).contains(&accounts.bcrypt_cost), "expected 4 to 31".to_owned()),
-        // Relations.
+    ]
+}
+
+fn on_the_wire(Config { server, accounts, limits, session, .. }: &Config) -> Vec<Rule> {
+    let holds_a_text = |size: ByteSize| size.bytes() >= limits.text_max.bytes().saturating_mul(JSON_GROWTH);
+    let holds_a_text_expected =
+        format!("expected at least {JSON_GROWTH} times limits.text_max: JSON may write one byte as \\u0000");
+    let origins = server.allowed_origins.iter();
+    vec![
+        (
+            "server.public_url",
+            server.public_url.is_empty() || is_web_address(&server.public_url),
+            "expected an address such as \"https://chat.example.org\", without a path".to_owned(),
+        ),
+        (
+            "server.allowed_origins",
+            origins.map(String::as_str).all(is_web_address),
+            "expected origins such as \"https://app.example.org\", without a path".to_owned(),
+        ),
+        (
+            "server.drain_delay",
+            server.drain_delay.saturating_add(server.drain_spread) < server.drain_deadline,
+            format!(
+                "expected drain_delay and drain_spread together below server.drain_deadline, which is {:?}: \
+                 the last batch needs time too",
+                server.drain_deadline
+            ),
+        ),
+        ("server.request_body_max", holds_a_text(server.request_body_max), holds_a_text_expected.clone()),
+        ("limits.frame_max", holds_a_text(limits.frame_max), holds_a_text_expected),
+        ("limits.page_default", limits.page_default <= limits.page_max, at_most("limits.page_max", limits.page_max)),
+        (
+            "session.outbox_max",
+            session.outbox_max.bytes() / 2 >= limits.frame_max.bytes(),
+            "expected at least twice limits.frame_max: an outbox holds more than one event".to_owned(),
+        ),
         (
             "session.ping_interval",
-            session.ping_interval * 2 <= session.dead_after,
+            session.ping_interval <= session.dead_after / 2,
             format!(
                 "expected at most half of session.dead_after, which is {:?}: one lost ping is not a dead peer",
                 session.dead_after
@@ -64,34 +110,15 @@ fn rules(config: &Config) -> Vec<(&'static str, bool, String)> {
             session.token_warning < accounts.access_token_ttl,
             format!("expected less than accounts.access_token_ttl, which is {:?}", accounts.access_token_ttl),
         ),
-        (
-            "server.drain_delay",
-            server.drain_delay + server.drain_spread < server.drain_deadline,
-            format!(
-                "expected drain_delay and drain_spread together below server.drain_deadline, which is {:?}: the last batch needs time too",
-                server.drain_deadline
-            ),
-        ),
-        ("limits.page_default", limits.page_default <= limits.page_max, below("limits.page_max", &limits.page_max)),
-        (
-            "limits.frame_max",
-            limits.frame_max.bytes() >= limits.text_max.bytes().saturating_mul(JSON_GROWTH),
-            format!("expected at least {JSON_GROWTH} times limits.text_max: JSON may write one byte as \\u0000"),
-        ),
-        (
-            "server.request_body_max",
-            server.request_body_max.bytes() >= limits.text_max.bytes().saturating_mul(JSON_GROWTH),
-            format!("expected at least {JSON_GROWTH} times limits.text_max: JSON may write one byte as \\u0000"),
-        ),
-        (
-            "session.outbox_max",
-            session.outbox_max.bytes() >= limits.frame_max.bytes() * 2,
-            "expected at least twice limits.frame_max: an outbox holds more than one event".to_owned(),
-        ),
+    ]
+}
+
+fn in_the_store(Config { database, limits, .. }: &Config) -> Vec<Rule> {
+    vec![
         (
             "database.batch_max_bytes",
             database.batch_max_bytes >= limits.text_max,
-            below("database.batch_max_bytes", &limits.text_max.bytes()).replace("at most", "limits.text_max at most"),
+            "expected at least limits.text_max: a batch holds a message".to_owned(),
         ),
         (
             "database.queue_max_bytes",
@@ -101,31 +128,33 @@ fn rules(config: &Config) -> Vec<(&'static str, bool, String)> {
         (
             "database.lock_wait",
             database.lock_wait <= database.commit_deadline,
-            below("database.commit_deadline", &database.commit_deadline),
+            at_most("database.commit_deadline", database.commit_deadline),
         ),
-        ("database.retry_first", database.retry_first <= database.retry_max, below("database.retry_max", &database.retry_max)),
+        ("database.retry_first", database.retry_first <= database.retry_max, at_most("database.retry_max", database.retry_max)),
         (
             "database.node_lease",
-            database.node_lease >= database.node_heartbeat * 3,
+            database.node_heartbeat <= database.node_lease / 3,
             format!(
                 "expected at least three times database.node_heartbeat, which is {:?}: one late heartbeat is not a dead node",
                 database.node_heartbeat
             ),
         ),
-        (
-            "database.session_timeout",
-            database.session_timeout.as_secs() >= 1 && database.session_timeout.subsec_nanos() == 0,
-            "expected whole seconds: the database knows no smaller unit".to_owned(),
-        ),
+        ("database.session_timeout", whole_seconds(database.session_timeout), WHOLE_SECONDS.to_owned()),
+        ("database.lock_wait", whole_seconds(database.lock_wait), WHOLE_SECONDS.to_owned()),
+    ]
+}
+
+fn elsewhere(Config { accounts, presence, supervision, .. }: &Config) -> Vec<Rule> {
+    vec![
         (
             "accounts.user_name_min",
             accounts.user_name_min <= accounts.user_name_max,
-            below("accounts.user_name_max", &accounts.user_name_max),
+            at_most("accounts.user_name_max", accounts.user_name_max),
         ),
         (
             "accounts.password_min",
             accounts.password_min <= accounts.password_max.as_usize(),
-            below("accounts.password_max", &accounts.password_max.bytes()),
+            at_most("accounts.password_max", accounts.password_max),
         ),
         (
             "accounts.refresh_token_ttl",
@@ -135,29 +164,25 @@ fn rules(config: &Config) -> Vec<(&'static str, bool, String)> {
         (
             "presence.coalesce",
             presence.coalesce <= presence.offline_after,
-            below("presence.offline_after", &presence.offline_after),
+            at_most("presence.offline_after", presence.offline_after),
         ),
         (
             "supervision.backoff_first",
             supervision.backoff_first <= supervision.backoff_max,
-            below("supervision.backoff_max", &supervision.backoff_max),
-        ),
-        (
-            "server.public_url",
-            server.public_url.is_empty() || is_web_address(&server.public_url),
-            "expected an address such as \"https://chat.example.org\", without a path".to_owned(),
-        ),
-        (
-            "server.allowed_origins",
-            server.allowed_origins.iter().all(|origin| is_web_address(origin)),
-            "expected origins such as \"https://app.example.org\", without a path".to_owned(),
+            at_most("supervision.backoff_max", supervision.backoff_max),
         ),
     ]
 }
 
-/// `design.md` §6: an access token lives at most a quarter of an hour.
+const WHOLE_SECONDS: &str = "expected whole seconds: MySQL knows no smaller unit";
+
+fn whole_seconds(duration: Duration) -> bool {
+    duration.subsec_nanos() == 0
+}
+
+/// An access token lives at most a quarter of an hour.
 const ACCESS_TOKEN_TTL_MAX: Duration = Duration::from_mins(15);
-/// `design.md` §4: a dead peer is noticed within a minute.
+/// A dead peer is noticed within a minute.
 const DEAD_AFTER_MAX: Duration = Duration::from_mins(1);
 /// JSON writes a control character of one byte as six.
 const JSON_GROWTH: u64 = 6;
