@@ -1,9 +1,11 @@
 //! Catching panics and saying what they were.
 //!
 //! Purpose: run something that may panic and get a [`PanicReport`] instead of an unwinding thread; and, through the process's
-//! panic hook, log every panic exactly once: the supervisor logs the caught ones with the actor's path, the hook all others.
-//! Neighbours: `supervisor` catches, `main` installs the hook. Invariant: `catch` never unwinds. Must not know: actors.
-//! A panic's text is logged and shown to operators, so no message text may be formatted into one (I12).
+//! panic hook, have every panic in the log exactly once: the supervisor logs the caught ones with the actor's path, the hook
+//! that was there before logs all others.
+//! Neighbours: `supervisor` catches, the command line installs the hook. Invariants: `catch` never unwinds; only texts that are
+//! written in the source are reported, since a formatted one may quote what people wrote (slicing a string does, I12).
+//! Must not know: actors.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -11,28 +13,27 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
 use serde::Serialize;
 
-/// Longer panic texts are cut here, in characters: the first line of an `assert_eq!` of big values is enough.
-const MAX_TEXT: usize = 300;
-
 /// What a panic said and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PanicReport {
-    /// The panic's own text.
-    pub text: Box<str>,
+    /// The panic's own text, if it was not formatted: that of `panic!("so")`, not that of `unwrap`.
+    pub text: Option<&'static str>,
     /// `file:line:column`; known only if the hook is installed.
     pub location: Option<Box<str>>,
 }
 
 impl PanicReport {
     fn new(payload: &dyn Any, location: Option<Box<str>>) -> Self {
-        let text = if let Some(text) = payload.downcast_ref::<&str>() {
-            text
-        } else if let Some(text) = payload.downcast_ref::<String>() {
-            text.as_str()
-        } else {
-            "a panic without text"
-        };
-        Self { text: text.chars().take(MAX_TEXT).collect(), location }
+        let report = Self { text: payload.downcast_ref::<&'static str>().copied(), location };
+        if let Some(text) = payload.downcast_ref::<String>() {
+            tracing::debug!(place = report.place(), "panicked: {text}");
+        }
+        report
+    }
+
+    /// The text, or a placeholder for logs.
+    pub fn text(&self) -> &'static str {
+        self.text.unwrap_or("(a formatted text, logged at debug level)")
     }
 
     /// The location, or a placeholder for logs.
@@ -56,30 +57,29 @@ thread_local! {
     static WATCH: RefCell<Watch> = const { RefCell::new(Watch::Off) };
 }
 
-/// Makes every panic of the process end up in the log exactly once. Call it once, from `main`.
+/// Makes every panic of the process end up in the log exactly once. To be called when the log has its own hook.
 pub fn install_hook() {
-    std::panic::set_hook(Box::new(on_panic));
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !leave_to_catcher(panic) {
+            before(panic);
+        }
+    }));
 }
 
-fn on_panic(info: &PanicHookInfo<'_>) {
-    let location = info.location().map(|place| place.to_string().into());
-    let report = PanicReport::new(info.payload(), location);
-    // At the end of a thread the cell may be gone, and inside `catch` it is never borrowed: then nobody catches either.
-    let unseen = WATCH.try_with(|watch| match watch.try_borrow_mut() {
+/// Describes a panic for the `catch` around it, if there is one.
+fn leave_to_catcher(panic: &PanicHookInfo<'_>) -> bool {
+    let left = WATCH.try_with(|watch| match watch.try_borrow_mut() {
         Ok(mut watch) if matches!(*watch, Watch::On) => {
-            *watch = Watch::Seen(report.clone());
-            false
+            let location = panic.location().map(|place| place.to_string().into());
+            *watch = Watch::Seen(PanicReport::new(panic.payload(), location));
+            true
         }
         // A second panic while the first unwinds aborts the process: say it while there is time.
-        _ => true,
+        _ => false,
     });
-    if unseen.unwrap_or(true) {
-        log_unsupervised(&report);
-    }
-}
-
-fn log_unsupervised(report: &PanicReport) {
-    tracing::error!(location = report.place(), panic = &*report.text, "a panic outside the supervision tree");
+    // At the end of a thread the cell is gone, and so is whoever might catch.
+    left.unwrap_or(false)
 }
 
 /// Runs `work` and returns its result, or what its panic said.
@@ -92,7 +92,7 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, PanicReport> {
     match (result, seen) {
         (Ok(value), Watch::Seen(report)) => {
             // Something inside `work` caught it on its own account.
-            log_unsupervised(&report);
+            tracing::error!(place = report.place(), panic = report.text(), "a panic was caught below the supervisor");
             Ok(value)
         }
         (Ok(value), _) => Ok(value),
@@ -111,38 +111,31 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_panic_is_kept_and_cut() {
-        let long = "x".repeat(10 * MAX_TEXT);
-        let report = catch(|| panic!("{long}")).map(|(): ()| ()).unwrap_err();
-        assert_eq!(report.text.len(), MAX_TEXT);
+    fn a_text_from_the_source_is_reported() {
         let report = catch(|| panic!("plain")).map(|(): ()| ()).unwrap_err();
-        assert_eq!(&*report.text, "plain");
+        assert_eq!(report.text, Some("plain"));
     }
 
     #[test]
-    fn a_panic_without_text_is_described() {
-        let report = catch(|| std::panic::panic_any(5_u8)).map(|(): ()| ());
-        assert_eq!(&*report.unwrap_err().text, "a panic without text");
+    fn a_formatted_text_is_withheld() {
+        let quoted = String::from("what somebody wrote");
+        let report = catch(|| panic!("{quoted}")).map(|(): ()| ()).unwrap_err();
+        assert_eq!(report.text, None);
     }
 
     #[test]
     fn a_catch_inside_a_catch_leaves_the_outer_one_watching() {
         let outer = catch(|| {
             let inner: Result<(), _> = catch(|| panic!("inner"));
-            assert_eq!(&*inner.unwrap_err().text, "inner");
+            assert_eq!(inner.unwrap_err().text(), "inner");
             panic!("outer");
         });
-        assert_eq!(&*outer.map(|(): ()| ()).unwrap_err().text, "outer");
+        assert_eq!(outer.map(|(): ()| ()).unwrap_err().text(), "outer");
     }
 
     #[test]
     fn the_hook_adds_the_location() {
-        // The hook is the process's: the other tests' failures must still be printed by the one before.
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            on_panic(info);
-            before(info);
-        }));
+        install_hook();
         let report = catch(|| panic!("where")).map(|(): ()| ()).unwrap_err();
         assert!(report.place().contains("panic.rs:"), "{}", report.place());
     }

@@ -56,18 +56,22 @@ pub struct KindReport {
     pub actors: u32,
     /// Messages waiting in all of their mailboxes together.
     pub mailbox_depth: u64,
+    /// Messages waiting in the deepest of them.
+    pub deepest: u32,
     /// How full the fullest mailbox is, in percent of its capacity.
     pub fullest_percent: u32,
 }
 
 impl KindReport {
     pub(super) const fn new(kind: &'static str) -> Self {
-        Self { kind, actors: 0, mailbox_depth: 0, fullest_percent: 0 }
+        Self { kind, actors: 0, mailbox_depth: 0, deepest: 0, fullest_percent: 0 }
     }
 
     pub(super) fn add(&mut self, record: &Record) {
         self.actors += 1;
-        self.mailbox_depth += u64::from(record.gauge.depth());
+        let depth = record.gauge.depth();
+        self.mailbox_depth += u64::from(depth);
+        self.deepest = self.deepest.max(depth);
         self.fullest_percent = self.fullest_percent.max(record.gauge.fill_percent());
     }
 }

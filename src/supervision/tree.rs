@@ -6,7 +6,7 @@
 //! actor: it has no mailbox that could be full when it matters.
 //! Neighbours: `supervisor.rs` runs the children. Invariants: a child's record is listed from its spawn to its end; the root
 //! fails at most once; locks are held for a few instructions, never across a call to a child.
-//! Must not know: what a child does, how it is restarted.
+//! Must not know: what a child does, how it is restarted. (The metrics' names are explained in `telemetry`, which stands beside.)
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -162,7 +162,7 @@ impl Supervisor {
         sums.extend(self.kinds().into_iter().map(|sum| (sum.kind, sum)));
         for (kind, sum) in &sums {
             metrics::gauge!("hubbub_actors", "kind" => *kind).set(f64::from(sum.actors));
-            metrics::gauge!("hubbub_actor_mailbox_fullest_percent", "kind" => *kind).set(f64::from(sum.fullest_percent));
+            metrics::gauge!("hubbub_mailbox_depth", "kind" => *kind).set(f64::from(sum.deepest));
         }
         *seen = sums.into_keys().collect();
     }
@@ -212,6 +212,7 @@ impl Supervisor {
         if let Some((node, after)) = blamed {
             let supervisor = &*node.path;
             tracing::error!(actor = escalation.path, supervisor, "restart limit used up");
+            metrics::counter!("hubbub_actor_escalations_total", "supervisor" => supervisor.to_owned()).increment(1);
             return Some(after);
         }
         self.fail_root(escalation);
@@ -263,7 +264,7 @@ impl Enlisted {
     pub(super) fn note_panic(&self, report: PanicReport) {
         self.supervisor.node.panics.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("hubbub_actor_panics_total", "kind" => self.record.kind).increment(1);
-        tracing::error!(actor = self.path(), location = report.place(), panic = &*report.text, "an actor panicked");
+        tracing::error!(actor = self.path(), place = report.place(), panic = report.text(), "an actor panicked");
         self.record.set_last_panic(report);
     }
 

@@ -94,8 +94,9 @@ table! {
 
     // Actors and HTTP.
     ACTORS "hubbub_actors" Gauge Count "Running supervised actors. Label kind.";
-    ACTOR_RESTARTS "hubbub_actor_restarts_total" Counter Count "Restarts after a panic. Label kind.";
-    ACTOR_ESCALATIONS "hubbub_actor_escalations_total" Counter Count "Times a supervisor gave up and asked its own. Label supervisor.";
+    ACTOR_PANICS "hubbub_actor_panics_total" Counter Count "Panics of supervised actors, restarted or not. Label kind.";
+    ACTOR_RESTARTS "hubbub_actor_restarts_total" Counter Count "Restarts of supervised actors. Label kind.";
+    ACTOR_ESCALATIONS "hubbub_actor_escalations_total" Counter Count "Times a supervisor bore that a child below used up its limit. Label supervisor.";
     MAILBOX_DEPTH "hubbub_mailbox_depth" Gauge Count "Messages waiting, the fullest mailbox of its kind. Label kind.";
     HTTP_REQUESTS "hubbub_http_requests_total" Counter Count "REST requests answered. Labels method, route (its pattern), status.";
     HTTP_SECONDS "hubbub_http_request_seconds" Histogram(SECONDS) Seconds "Time to answer a REST request. Labels method, route.";

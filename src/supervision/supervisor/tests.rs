@@ -34,10 +34,10 @@ struct Victim {
     wait_in_start: Option<Answer<()>>,
 }
 
-fn strike(countdown: &Cell<u32>, place: &str) {
+fn strike(countdown: &Cell<u32>, text: &'static str) {
     if let Some(left) = countdown.get().checked_sub(1) {
         countdown.set(left);
-        panic!("struck in {place}");
+        std::panic::panic_any(text);
     }
 }
 
@@ -46,7 +46,7 @@ impl Actor for Victim {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.script.started.set(self.script.started.get() + 1);
-        strike(&self.script.panics_in_started, "started");
+        strike(&self.script.panics_in_started, "struck in started");
         if let Some(gate) = self.wait_in_start.take() {
             ctx.wait(gate.into_actor(self).map(|_, _, _| ()));
         }
@@ -58,14 +58,14 @@ impl Actor for Victim {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.script.stopped.set(self.script.stopped.get() + 1);
-        strike(&self.script.panics_in_stopped, "stopped");
+        strike(&self.script.panics_in_stopped, "struck in stopped");
     }
 }
 
 impl Supervised for Victim {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.open.clear();
-        strike(&self.script.panics_in_restarting, "restarting");
+        strike(&self.script.panics_in_restarting, "struck in restarting");
     }
 }
 
@@ -186,7 +186,7 @@ async fn assert_restarted(stage: &Stage, victim: &Mailbox<Victim>, text: &str) {
     assert_eq!(echo(victim, 1).await, Ok(1));
     let report = &stage.root.snapshot()[0];
     assert_eq!((report.restarts, report.state), (1, ActorState::Running));
-    assert_eq!(&*report.last_panic.as_ref().unwrap().text, text);
+    assert_eq!(report.last_panic.as_ref().unwrap().text(), text);
     assert_eq!(stage.root.panics(), 1);
 }
 

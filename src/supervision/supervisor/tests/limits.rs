@@ -59,7 +59,7 @@ async fn escalation_climbs_and_reaches_the_root_exactly_once() {
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].path, "node/rooms/c");
     assert_eq!(failures[0].kind, "victim");
-    assert_eq!(&*failures[0].panic.as_ref().unwrap().text, "struck in a handler");
+    assert_eq!(failures[0].panic.as_ref().unwrap().text(), "struck in a handler");
 }
 
 #[actix::test]
@@ -152,6 +152,7 @@ async fn kinds_are_summed_up_over_the_whole_tree() {
     assert_eq!(sums.len(), 1);
     assert_eq!((sums[0].kind, sums[0].actors), ("victim", 2));
     assert_eq!(sums[0].mailbox_depth, u64::from(CAPACITY / 2));
+    assert_eq!(sums[0].deepest, CAPACITY / 2);
     assert_eq!(sums[0].fullest_percent, 50);
 }
 
