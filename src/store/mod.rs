@@ -17,6 +17,7 @@ mod columns;
 mod error;
 pub mod messages;
 mod migrate;
+pub mod nodes;
 mod operation;
 mod rows;
 mod schema;
