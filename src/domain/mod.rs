@@ -9,6 +9,7 @@ pub mod member;
 pub mod message;
 pub mod order;
 pub mod room;
+pub mod stream;
 pub mod text;
 pub mod time;
 pub mod user;

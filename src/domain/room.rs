@@ -143,6 +143,30 @@ pub enum RoomChange {
     },
 }
 
+impl RoomChange {
+    /// The other person it is about, where there is one.
+    #[must_use]
+    pub const fn subject(&self) -> Option<UserId> {
+        match self {
+            Self::Invite { user }
+            | Self::Uninvite { user }
+            | Self::Kick { user, .. }
+            | Self::Ban { user, .. }
+            | Self::Unban { user }
+            | Self::SetRole { user, .. }
+            | Self::Transfer { user } => Some(*user),
+            Self::Join
+            | Self::JoinByLink { .. }
+            | Self::Leave
+            | Self::Decline
+            | Self::Settings(_)
+            | Self::Delete
+            | Self::CreateLink { .. }
+            | Self::RevokeLink { .. } => None,
+        }
+    }
+}
+
 /// New values for a room's settings; `None` leaves one as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomSettings {

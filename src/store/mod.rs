@@ -15,12 +15,19 @@ pub mod backend;
 mod access;
 mod columns;
 mod error;
+pub mod history;
+pub mod links;
+pub mod members;
 pub mod messages;
 mod migrate;
 pub mod nodes;
 mod operation;
+mod page;
+mod people;
+pub mod rooms;
 mod rows;
 mod schema;
+pub mod streams;
 #[cfg(test)]
 pub mod testing;
 
@@ -29,3 +36,4 @@ pub use backend::Db;
 pub use error::StoreError;
 pub use migrate::Migrated;
 pub use operation::{Operation, Reply};
+pub use page::Page;

@@ -1,7 +1,8 @@
-//! Rows as the tables hold them, and their way to and from the domain.
+//! Rows as the tables hold them, and their way to and from the domain. Fields stand in the order of the columns: a query selects
+//! `all_columns`, because diesel's `as_select` fixes the database.
 
 use chrono::NaiveDateTime;
-use diesel::{AsChangeset, Insertable, Queryable, Selectable};
+use diesel::{AsChangeset, Insertable, Queryable};
 
 use super::columns::{Code, Id, at, int, name_key, number, revision, seq};
 use super::error::StoreError;
@@ -11,7 +12,7 @@ use crate::domain::message::{Message, Notice};
 use crate::domain::room::Room;
 
 /// A row of `rooms`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, Queryable, Insertable, AsChangeset)]
 #[diesel(table_name = rooms, treat_none_as_default_value = false)]
 pub struct RoomRow {
     pub id: Id,
@@ -22,6 +23,8 @@ pub struct RoomRow {
     pub history: i16,
     pub archived: bool,
     pub deleted: bool,
+    /// Only set when the room is made: an update leaves it alone.
+    pub pair_key: Option<Vec<u8>>,
     pub created_by: Id,
     pub created_at: NaiveDateTime,
     pub last_seq: i64,
@@ -43,6 +46,7 @@ impl From<&Room> for RoomRow {
             history: room.history.code(),
             archived: room.archived,
             deleted: room.deleted,
+            pair_key: None,
             created_by: room.created_by.into(),
             created_at: at(room.created_at),
             last_seq: int(room.last_seq.0),
@@ -80,7 +84,7 @@ impl TryFrom<RoomRow> for Room {
 }
 
 /// A row of `members`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, Queryable, Insertable, AsChangeset)]
 #[diesel(table_name = members, primary_key(room, user), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub struct MemberRow {
     pub room: Id,
@@ -135,7 +139,7 @@ impl TryFrom<MemberRow> for Member {
 }
 
 /// A row of `messages`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, Queryable, Insertable)]
 #[diesel(table_name = messages, treat_none_as_default_value = false)]
 pub struct MessageRow {
     pub room: Id,
@@ -165,7 +169,7 @@ impl TryFrom<MessageRow> for Message {
 }
 
 /// A row of `notices`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, Queryable, Insertable)]
 #[diesel(table_name = notices, treat_none_as_default_value = false)]
 pub struct NoticeRow {
     pub room: Id,

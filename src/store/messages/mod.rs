@@ -348,3 +348,6 @@ async fn insert(db: &mut Db, mut rows: Vec<MessageRow>) -> Result<(), StoreError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! The user stream: what is a person's own, numbered for them alone (I7).
+
+use super::member::Member;
+use super::order::Revision;
+use super::room::Room;
+use super::user::User;
+
+/// A person's standing in a room, with what they need to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The row; its `stream_revision` is the revision of this item.
+    pub member: Member,
+    /// The room as it was when this was read. Name and topic are empty where the person may no longer know them.
+    pub room: Room,
+    /// The other people of a direct or group room.
+    pub people: Vec<User>,
+}
+
+/// One thing of the user stream. Every item is an upsert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamItem {
+    /// A standing in a room; keyed by the room.
+    Membership(Box<Membership>),
+    /// Name, display name, preferences.
+    Profile {
+        /// The stream revision at which it last changed.
+        revision: Revision,
+        /// As it is now.
+        user: User,
+    },
+}
+
+impl StreamItem {
+    /// The stream revision this item has now.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Membership(membership) => membership.member.stream_revision,
+            Self::Profile { revision, .. } => *revision,
+        }
+    }
+}
+
+/// Consecutive revisions of a user stream, (from, to], with the newest state of everything that changed in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserChanges {
+    /// The revision before the first one covered.
+    pub from: Revision,
+    /// The last one covered.
+    pub to: Revision,
+    /// By revision.
+    pub items: Vec<StreamItem>,
+}

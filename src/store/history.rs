@@ -1,0 +1,148 @@
+//! History: pages of what was said, and what happened between.
+//!
+//! *Invariant.* Every row returned is within the sight of the one who asks (I10); paging through a room shows each line once.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::backend::Db;
+use super::columns::{Id, int};
+use super::error::StoreError;
+use super::rows::{MessageRow, NoticeRow};
+use super::schema::{messages, notices};
+use crate::domain::ids::RoomId;
+use crate::domain::message::{Message, Notice};
+use crate::domain::order::Seq;
+use crate::policy::Sight;
+
+/// Where a page lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The newest messages.
+    Latest,
+    /// Those before a message, without it.
+    Before(Seq),
+    /// Those after a message, without it.
+    After(Seq),
+    /// A message with as many before as after it.
+    Around(Seq),
+}
+
+/// Part of a room's history, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Consecutive messages.
+    pub messages: Vec<Message>,
+    /// The timeline lines that stand after one of these messages, and those before the first message the person sees if the page
+    /// begins with it; of very many only the newest.
+    pub notices: Vec<Notice>,
+    /// There are visible messages before these.
+    pub more_before: bool,
+    /// There are messages after these.
+    pub more_after: bool,
+}
+
+/// A page of at most `limit` messages.
+///
+/// # Errors
+/// Those of the database.
+pub async fn page(db: &mut Db, room: RoomId, sight: Sight, place: Place, limit: usize) -> Result<HistoryPage, StoreError> {
+    let mut page = match place {
+        Place::Latest => older(db, room, sight, i64::MAX, limit).await?,
+        Place::Before(seq) => HistoryPage { more_after: true, ..older(db, room, sight, int(seq.0), limit).await? },
+        Place::After(seq) => {
+            HistoryPage { more_before: seq >= sight.from_seq, ..newer(db, room, sight, int(seq.0), limit).await? }
+        }
+        Place::Around(seq) => {
+            let before = older(db, room, sight, int(seq.0), limit / 2).await?;
+            let rest = limit.saturating_sub(before.messages.len());
+            let after = newer(db, room, sight, int(seq.0).saturating_sub(1), rest).await?;
+            let messages = before.messages.into_iter().chain(after.messages).collect();
+            HistoryPage { messages, more_before: before.more_before, more_after: after.more_after, notices: Vec::new() }
+        }
+    };
+    let nothing_newer = page.messages.is_empty() && matches!(place, Place::After(_) | Place::Before(_));
+    if !nothing_newer {
+        page.notices = notices_of(db, room, sight, &page, limit).await?;
+    }
+    Ok(page)
+}
+
+/// One message, if it is within sight.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get(db: &mut Db, room: RoomId, sight: Sight, seq: Seq) -> Result<Option<Message>, StoreError> {
+    if seq < sight.from_seq {
+        return Ok(None);
+    }
+    let query = messages::table.find((Id::from(room), int(seq.0))).select(messages::all_columns);
+    let row: Option<MessageRow> = each!(db, |c| query.first(c).await.optional())?;
+    row.map(Message::try_from).transpose()
+}
+
+fn with_one_more(limit: usize) -> i64 {
+    super::Page::<Message>::one_more(limit)
+}
+
+/// The newest messages below `below`.
+async fn older(db: &mut Db, room: RoomId, sight: Sight, below: i64, limit: usize) -> Result<HistoryPage, StoreError> {
+    let query = messages::table
+        .filter(messages::room.eq(Id::from(room)))
+        .filter(messages::seq.lt(below))
+        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .order(messages::seq.desc())
+        .limit(with_one_more(limit))
+        .select(messages::all_columns);
+    let mut rows: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+    let more_before = rows.len() > limit;
+    rows.truncate(limit);
+    rows.reverse();
+    Ok(HistoryPage { messages: into_messages(rows)?, more_before, ..HistoryPage::default() })
+}
+
+/// The oldest messages above `above`.
+async fn newer(db: &mut Db, room: RoomId, sight: Sight, above: i64, limit: usize) -> Result<HistoryPage, StoreError> {
+    let query = messages::table
+        .filter(messages::room.eq(Id::from(room)))
+        .filter(messages::seq.gt(above))
+        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .order(messages::seq)
+        .limit(with_one_more(limit))
+        .select(messages::all_columns);
+    let mut rows: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+    let more_after = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(HistoryPage { messages: into_messages(rows)?, more_after, ..HistoryPage::default() })
+}
+
+fn into_messages(rows: Vec<MessageRow>) -> Result<Vec<Message>, StoreError> {
+    rows.into_iter().map(Message::try_from).collect()
+}
+
+/// A line belongs to the page that has the message before it.
+async fn notices_of(
+    db: &mut Db,
+    room: RoomId,
+    sight: Sight,
+    page: &HistoryPage,
+    limit: usize,
+) -> Result<Vec<Notice>, StoreError> {
+    let first = page.messages.as_slice().first().filter(|_| page.more_before).map_or(0, |message| int(message.seq.0));
+    let last = page.messages.as_slice().last().map_or(i64::MAX, |message| int(message.seq.0));
+    let query = notices::table
+        .filter(notices::room.eq(Id::from(room)))
+        .filter(notices::after_seq.between(first, last))
+        .filter(notices::revision.ge(int(first_line(sight))))
+        .order((notices::after_seq.desc(), notices::revision.desc()))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(notices::all_columns);
+    let mut rows: Vec<NoticeRow> = each!(db, |c| query.load(c).await)?;
+    rows.reverse();
+    rows.into_iter().map(Notice::try_from).collect()
+}
+
+/// The revision of the first timeline line within sight: who sees messages only since joining sees lines only since then.
+pub(super) fn first_line(sight: Sight) -> u64 {
+    if sight.from_seq > Seq(1) { sight.joined_revision.0 } else { 0 }
+}

@@ -1,0 +1,164 @@
+//! The rows of `users` as rooms need them: locked and numbered for the user stream, or named. The rest of an account is not here.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::backend::Db;
+use super::columns::{Id, int, revision};
+use super::error::StoreError;
+use super::schema::users;
+use crate::domain::fault::Fault;
+use crate::domain::ids::UserId;
+use crate::domain::order::Revision;
+use crate::domain::user::User;
+
+/// A row of `users` as others see it.
+#[derive(Clone, Debug, Queryable)]
+pub struct UserRow {
+    id: Id,
+    name: String,
+    display_name: String,
+    admin: bool,
+    disabled: bool,
+    deleted: bool,
+    invisible: bool,
+    created_at: NaiveDateTime,
+}
+
+/// The columns of a [`UserRow`].
+pub const PERSON: Person = (
+    users::id,
+    users::name,
+    users::display_name,
+    users::admin,
+    users::disabled,
+    users::deleted,
+    users::invisible,
+    users::created_at,
+);
+
+type Person = (
+    users::id,
+    users::name,
+    users::display_name,
+    users::admin,
+    users::disabled,
+    users::deleted,
+    users::invisible,
+    users::created_at,
+);
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id.into(),
+            name: row.name,
+            display_name: row.display_name,
+            admin: row.admin,
+            disabled: row.disabled,
+            deleted: row.deleted,
+            invisible: row.invisible,
+            created_at: row.created_at.and_utc(),
+        }
+    }
+}
+
+/// Users under lock. Taken after the rooms, in the order of the ids.
+#[derive(Clone, Debug, Default)]
+pub struct Locked(BTreeMap<Id, Streaming>);
+
+#[derive(Clone, Copy, Debug)]
+struct Streaming {
+    gone: bool,
+    revision: i64,
+    raised: bool,
+}
+
+impl Locked {
+    /// Locks the rows of `users`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn take(db: &mut Db, users: impl IntoIterator<Item = UserId>) -> Result<Self, StoreError> {
+        let mut ids: Vec<Id> = users.into_iter().map(Id::from).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let columns = (users::id, users::deleted, users::disabled, users::stream_revision);
+        let query = users::table.select(columns).filter(users::id.eq_any(&ids)).order(users::id);
+        let rows: Vec<(Id, bool, bool, i64)> = match db {
+            Db::Sqlite(c) => query.load(c).await?,
+            Db::Mysql(c) => query.for_update().load(c).await?,
+        };
+        let streaming =
+            |(id, deleted, disabled, revision)| (id, Streaming { gone: deleted || disabled, revision, raised: false });
+        Ok(Self(rows.into_iter().map(streaming).collect()))
+    }
+
+    /// Refuses somebody who has no account, or one that is deleted or disabled.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`].
+    pub fn require(&self, user: UserId) -> Result<(), Fault> {
+        let there = self.0.get(&user.into()).is_some_and(|streaming| !streaming.gone);
+        if there { Ok(()) } else { Err(Fault::NotFound) }
+    }
+
+    /// The next revision of somebody's stream. Asked twice, it is the same: one operation is one change of a stream.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]; [`Fault::NotFound`] for somebody without a row.
+    pub fn next(&mut self, user: UserId) -> Result<Revision, StoreError> {
+        let streaming = self.0.get_mut(&user.into()).ok_or(Fault::NotFound)?;
+        if !streaming.raised {
+            streaming.raised = true;
+            streaming.revision += 1;
+        }
+        revision(streaming.revision)
+    }
+
+    /// Writes the raised heads and says whose they are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write(self, db: &mut Db) -> Result<Vec<(UserId, Revision)>, StoreError> {
+        let raised: Vec<Id> = self.0.iter().filter(|(_, streaming)| streaming.raised).map(|(id, _)| *id).collect();
+        if !raised.is_empty() {
+            let raise = users::stream_revision.eq(users::stream_revision + 1);
+            each!(db, |c| diesel::update(users::table).filter(users::id.eq_any(&raised)).set(raise).execute(c).await)?;
+        }
+        let heads = self.0.iter().filter(|(_, streaming)| streaming.raised);
+        heads.map(|(id, streaming)| Ok(((*id).into(), revision(streaming.revision)?))).collect()
+    }
+}
+
+/// The head of somebody's stream; `None` if there is no such account.
+///
+/// # Errors
+/// Those of the database.
+pub async fn stream_head(db: &mut Db, user: UserId) -> Result<Option<Revision>, StoreError> {
+    let query = users::table.find(Id::from(user)).select(users::stream_revision);
+    let head: Option<i64> = each!(db, |c| query.first(c).await.optional())?;
+    head.map(revision).transpose()
+}
+
+/// Somebody's profile if it changed in the stream revisions (from, to].
+///
+/// # Errors
+/// Those of the database.
+pub async fn profile_changed(
+    db: &mut Db,
+    user: UserId,
+    from: Revision,
+    to: Revision,
+) -> Result<Option<(Revision, User)>, StoreError> {
+    let query = users::table
+        .find(Id::from(user))
+        .filter(users::profile_revision.gt(int(from.0)))
+        .filter(users::profile_revision.le(int(to.0)))
+        .select((users::profile_revision, PERSON));
+    let row: Option<(i64, UserRow)> = each!(db, |c| query.first(c).await.optional())?;
+    row.map(|(at, row)| Ok((revision(at)?, row.into()))).transpose()
+}

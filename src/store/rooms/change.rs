@@ -1,0 +1,113 @@
+//! A change of a room or its membership: decided and carried out under the room's lock (I10).
+
+use super::plan::Plan;
+use super::write::{count, lock_room, members_of, rooms_of, within, write};
+use super::{Changed, RoomLimits};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::member::{MemberState, Role};
+use crate::domain::room::{Room, RoomChange, RoomKind};
+use crate::domain::time::Timestamp;
+use crate::domain::user::Actor;
+use crate::policy::{self, Standing};
+use crate::store::backend::Db;
+use crate::store::error::StoreError;
+use crate::store::links;
+use crate::store::operation::{Operation, Reply};
+use crate::store::people::Locked;
+
+/// Asks a change of a room.
+#[derive(Clone, Debug)]
+pub struct ChangeRoom {
+    /// Who asks.
+    pub actor: Actor,
+    /// Of which room.
+    pub room: RoomId,
+    /// What.
+    pub change: RoomChange,
+    /// The present time.
+    pub now: Timestamp,
+    /// How much there may be.
+    pub limits: RoomLimits,
+}
+
+impl Operation for ChangeRoom {
+    type Output = Changed;
+    const NAME: &'static str = "change_room";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Changed> {
+        Box::pin(self.change(db))
+    }
+}
+
+impl ChangeRoom {
+    async fn change(&self, db: &mut Db) -> Result<Changed, StoreError> {
+        let room = lock_room(db, self.room).await?.ok_or(Fault::NotFound)?;
+        let subject = self.change.subject();
+        let people: Vec<UserId> = subject.into_iter().chain([self.actor.user]).collect();
+        let rows = members_of(db, self.room, &people).await?;
+        let row = |user: UserId| rows.iter().find(|row| row.user == user);
+        let (actor, subject) = (row(self.actor.user), subject.and_then(row));
+        let owners = count(db, self.room, MemberState::Joined, Some(Role::Owner)).await?;
+        let standing = Standing { room: &room, actor, admin: self.actor.admin, subject, owners };
+        if !policy::decide_change(&standing, &self.change)? {
+            return Ok(Changed { room, changes: None, user_heads: Vec::new() });
+        }
+        if self.change_link(db, &room).await? {
+            return Ok(Changed { room, changes: None, user_heads: Vec::new() });
+        }
+        let mut plan = Plan::new(room, self.actor.user, self.now);
+        plan.carry_out(&self.change, actor, subject);
+        let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
+        self.check_limits(db, &plan, &people).await?;
+        write(db, plan, people).await
+    }
+
+    /// Links are rows of their own; true if that was all there was to do.
+    async fn change_link(&self, db: &mut Db, room: &Room) -> Result<bool, StoreError> {
+        match &self.change {
+            RoomChange::CreateLink { link, secret_hash, expires_at, max_uses } => {
+                let new = links::NewLink {
+                    id: *link,
+                    room: room.id,
+                    secret_hash,
+                    created_by: self.actor.user,
+                    created_at: self.now,
+                    expires_at: *expires_at,
+                    max_uses: *max_uses,
+                };
+                links::create(db, &new, self.limits.invite_links_per_room).await.map(|()| true)
+            }
+            RoomChange::RevokeLink { link } => links::revoke(db, room.id, *link).await.map(|()| true),
+            RoomChange::JoinByLink { secret_hash } => links::spend(db, room.id, secret_hash, self.now).await.map(|()| false),
+            _ => Ok(false),
+        }
+    }
+
+    /// Counts under the locks of the room and of the people.
+    async fn check_limits(&self, db: &mut Db, plan: &Plan, people: &Locked) -> Result<(), StoreError> {
+        let limits = &self.limits;
+        match &self.change {
+            RoomChange::Join | RoomChange::JoinByLink { .. } => {
+                people.require(self.actor.user)?;
+                let most = match plan.room.kind {
+                    RoomKind::Group => limits.group_members_max,
+                    _ => limits.members_per_room,
+                };
+                // The plan counts the one who joins already.
+                within(plan.room.member_count.saturating_sub(1), most)?;
+                within(rooms_of(db, self.actor.user, false).await?, limits.rooms_per_user)
+            }
+            RoomChange::Invite { user } => {
+                people.require(*user)?;
+                let invited = count(db, self.room, MemberState::Invited, None).await?;
+                if plan.room.kind == RoomKind::Group {
+                    within(plan.room.member_count + invited, limits.group_members_max)?;
+                }
+                within(invited, limits.invites_per_room)
+            }
+            RoomChange::Transfer { user } => within(rooms_of(db, *user, true).await?, limits.rooms_owned_per_user),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Catch-up: what changed in a room or in a user stream since a revision, as pages that never split one (I6, I7).
+//!
+//! *Invariant.* A page covers (from, to] completely: every visible row whose newest revision lies in it is there. A row that has moved
+//! above `head` since is left out; it arrives live or with a later page.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::backend::Db;
+use super::columns::{Id, int};
+use super::error::StoreError;
+use super::history::first_line;
+use super::members::memberships;
+use super::people;
+use super::rooms;
+use super::rows::{MemberRow, MessageRow, NoticeRow, RoomRow};
+use super::schema::{members, messages, notices, rooms as rooms_table};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::message::{Changes, Item};
+use crate::domain::order::Revision;
+use crate::domain::stream::{StreamItem, UserChanges};
+use crate::policy::Sight;
+
+/// The rows of a room that changed in (from, head], or in the first part of it: at most `max_rows`, unless one revision alone has
+/// more. The caller has read `head` after subscribing, and goes on from `to` until it is `head`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn room_changes(
+    db: &mut Db,
+    room: RoomId,
+    sight: Sight,
+    from: Revision,
+    head: Revision,
+    max_rows: usize,
+) -> Result<Changes, StoreError> {
+    let items = changed_rows(db, room, sight, from, head, Some(max_rows)).await?;
+    let (kept, to) = match cut(items, head, max_rows) {
+        Cut::Kept(items, to) => (items, to),
+        // One revision has more rows than a page: it comes whole.
+        Cut::TooNarrow(revision) => (changed_rows(db, room, sight, from, revision, None).await?, revision),
+    };
+    Ok(Changes { room, from, to, items: kept })
+}
+
+/// What changed in a user stream after `from`, in at most `max_items` items. `to` is the head if that was all.
+///
+/// # Errors
+/// Those of the database; [`Fault::NotFound`] if there is no such account.
+pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max_items: usize) -> Result<UserChanges, StoreError> {
+    let head = people::stream_head(db, user).await?.ok_or(Fault::NotFound)?;
+    let query = members::table
+        .inner_join(rooms_table::table.on(rooms_table::id.eq(members::room)))
+        .filter(members::user.eq(Id::from(user)))
+        .filter(members::stream_revision.gt(int(from.0)))
+        .filter(members::stream_revision.le(int(head.0)))
+        .order(members::stream_revision)
+        .limit(super::Page::<Item>::one_more(max_items))
+        .select((members::all_columns, rooms_table::all_columns));
+    let mut rows: Vec<(MemberRow, RoomRow)> = each!(db, |c| query.load(c).await)?;
+    let more = rows.len() > max_items;
+    rows.truncate(max_items);
+    // One membership, one revision: a page may end behind any of them.
+    let to = match rows.last() {
+        Some((last, _)) if more => super::columns::revision(last.stream_revision)?,
+        _ => head,
+    };
+    let memberships = memberships(db, user, rows).await?;
+    let mut items: Vec<StreamItem> =
+        memberships.into_iter().map(|membership| StreamItem::Membership(Box::new(membership))).collect();
+    if let Some((revision, user)) = people::profile_changed(db, user, from, to).await? {
+        items.push(StreamItem::Profile { revision, user });
+    }
+    items.sort_by_key(StreamItem::revision);
+    Ok(UserChanges { from, to, items })
+}
+
+/// Rows by revision. With a limit each table gives at most one row more than that, enough to see that there is more.
+async fn changed_rows(
+    db: &mut Db,
+    room: RoomId,
+    sight: Sight,
+    from: Revision,
+    to: Revision,
+    limit: Option<usize>,
+) -> Result<Vec<Item>, StoreError> {
+    let (id, above, most) = (Id::from(room), int(from.0), int(to.0));
+    let limit = limit.map_or(i64::MAX, super::Page::<Item>::one_more);
+    let query = messages::table
+        .filter(messages::room.eq(id))
+        .filter(messages::revision.gt(above).and(messages::revision.le(most)))
+        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .order(messages::revision)
+        .limit(limit)
+        .select(messages::all_columns);
+    let said: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+    let query = members::table
+        .filter(members::room.eq(id))
+        .filter(members::revision.gt(above).and(members::revision.le(most)))
+        .order(members::revision)
+        .limit(limit)
+        .select(members::all_columns);
+    let people: Vec<MemberRow> = each!(db, |c| query.load(c).await)?;
+    let query = notices::table
+        .filter(notices::room.eq(id))
+        .filter(notices::revision.gt(above).and(notices::revision.le(most)))
+        .filter(notices::revision.ge(int(first_line(sight))))
+        .order(notices::revision)
+        .limit(limit)
+        .select(notices::all_columns);
+    let lines: Vec<NoticeRow> = each!(db, |c| query.load(c).await)?;
+    let settings = rooms::get(db, room).await?.filter(|room| room.settings_revision > from && room.settings_revision <= to);
+
+    let mut items = Vec::with_capacity(said.len() + people.len() + lines.len() + 1);
+    for row in people {
+        items.push(Item::Member(row.try_into()?));
+    }
+    for row in lines {
+        items.push(Item::Notice(row.try_into()?));
+    }
+    for row in said {
+        items.push(Item::Message(row.try_into()?));
+    }
+    items.extend(settings.map(|room| Item::Room(Box::new(room))));
+    items.sort_by_key(Item::revision);
+    Ok(items)
+}
+
+enum Cut {
+    /// These rows, up to this revision.
+    Kept(Vec<Item>, Revision),
+    /// The first revision alone has more rows than fit.
+    TooNarrow(Revision),
+}
+
+/// Ends a page before the revision that does not fit whole. If nothing was cut off in any table, there are at most `max_rows` of each
+/// and all are here; else some table gave one more than `max_rows`, so the cut lies before what it left out.
+fn cut(mut items: Vec<Item>, head: Revision, max_rows: usize) -> Cut {
+    let Some(over) = items.get(max_rows).map(Item::revision) else { return Cut::Kept(items, head) };
+    match items.as_slice().first().map(Item::revision) {
+        Some(first) if first == over => Cut::TooNarrow(over),
+        _ => {
+            items.retain(|item| item.revision() < over);
+            Cut::Kept(items, over.previous())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
