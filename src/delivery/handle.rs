@@ -11,7 +11,8 @@
 
 use super::envelope::Envelope;
 use super::relay::Relay;
-use crate::domain::ids::{LoginId, RoomId, UserId};
+use super::watches::SeatReport;
+use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
 use crate::protocol::v1::push::UserPresence;
 use crate::supervision::mailbox::Mailbox;
@@ -53,6 +54,42 @@ pub(super) struct LastAppended {
     pub(super) reply_to: ReplyTo<Option<Revision>>,
 }
 
+/// Who is here? From the presence tracker, after its start and now and then.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Seats {
+    pub(super) with_watches: bool,
+    pub(super) reply_to: ReplyTo<Vec<SeatReport>>,
+}
+
+/// What the presence tracker says: it begins and ends watches. It can send again, so this goes through the mailbox.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub enum WatchSignal {
+    /// These people look different: whoever watches them is told.
+    Changed(Vec<UserPresence>),
+    /// A session watches these people from now on, and is told how they look.
+    Begun {
+        /// Whose session.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+        /// Whom, and how they look.
+        users: Vec<UserPresence>,
+    },
+    /// A session watches these people no more.
+    Ended {
+        /// Whose session.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+        /// Whom.
+        users: Vec<UserId>,
+        /// The last it hears of them; nothing when it asked for the end.
+        told: Vec<UserPresence>,
+    },
+}
+
 /// The signal lane is no longer empty. From the handle itself; may be lost when the mailbox is full, as whatever is in there does the same.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -64,7 +101,6 @@ pub(super) enum Signal {
     UserHead(UserId, Revision),
     Revoke(Revocation),
     RoomGone(RoomId),
-    Presence(Vec<UserPresence>),
 }
 
 /// The relay takes nothing more right now; send again from the last revision it took.
@@ -126,9 +162,24 @@ impl RelayHandle {
         self.signal([Signal::RoomGone(room)]);
     }
 
-    /// Presence of people somebody on the thread watches.
-    pub fn presence(&self, users: Vec<UserPresence>) {
-        self.signal([Signal::Presence(users)]);
+    /// What the presence tracker has to say; in the order sent. `false`: the relay had no room for it and must be told again.
+    #[must_use]
+    pub fn watch_signal(&self, signal: WatchSignal) -> bool {
+        self.mailbox.try_send(signal).is_ok()
+    }
+
+    /// Everybody who is on the thread. Dropped when the mailbox is full.
+    pub fn seats(&self, with_watches: bool) -> Answer<Vec<SeatReport>> {
+        let (reply_to, answer) = reply();
+        // Refused, the question is dropped, which is an answer.
+        drop(self.mailbox.try_send(Seats { with_watches, reply_to }));
+        answer
+    }
+
+    /// Its number among the relays of the node.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
     }
 
     /// Whether the relay still runs.

@@ -19,3 +19,4 @@ pub mod handle;
 pub mod outbox;
 pub mod relay;
 pub mod state;
+pub mod watches;

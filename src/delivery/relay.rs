@@ -9,14 +9,15 @@
 
 use super::envelope::Envelope;
 use super::feeds::Feeds;
-use super::handle::{Deliver, Lane, LastAppended, RelayHandle, Relays, Signal, SignalsWait};
+use super::handle::{Deliver, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, WatchSignal};
 use super::outbox::Outbox;
 use super::state::{Appended, CaughtUp, Seat, State, Subscribed};
 use crate::domain::fault::Close;
-use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
 use crate::faults;
 use crate::policy::Sight;
+use crate::protocol::v1::command::DeviceState;
 use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
@@ -81,11 +82,11 @@ impl LocalRelay {
 
     /// Takes a place for a session that has said hello. From here on it hears of its person's stream, so its head is to be read after.
     #[must_use]
-    pub fn register(&self, user: UserId, login: LoginId, outbox: &Outbox) -> Seat {
-        self.state.borrow_mut().register(user, login, outbox.clone())
+    pub fn register(&self, session: SessionId, user: UserId, login: LoginId, outbox: &Outbox) -> Seat {
+        self.state.borrow_mut().register(session, user, login, outbox.clone())
     }
 
-    /// Gives a place up; its rooms and watches must have been given up before.
+    /// Gives a place up; its rooms must have been given up before.
     pub fn unregister(&self, seat: Seat) {
         self.state.borrow_mut().unregister(seat);
     }
@@ -114,16 +115,9 @@ impl LocalRelay {
         self.state.borrow_mut().unsubscribe(seat, room)
     }
 
-    /// Begins to watch people's presence. Those nobody on this thread watched before: the tracker must be told.
-    #[must_use]
-    pub fn watch(&self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
-        self.state.borrow_mut().watch(seat, users)
-    }
-
-    /// Stops watching. Those nobody on this thread watches any more: the tracker must be told.
-    #[must_use]
-    pub fn unwatch(&self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
-        self.state.borrow_mut().unwatch(seat, users)
+    /// What the session's device says of its person: tell the presence tracker too. Watches begin and end there alone.
+    pub fn set_device(&self, seat: Seat, device: DeviceState) {
+        self.state.borrow_mut().set_device(seat, device);
     }
 
     /// Sessions and rooms on this thread.
@@ -171,6 +165,25 @@ impl Handler<Queued<LastAppended>> for Relay {
     fn handle(&mut self, message: Queued<LastAppended>, _: &mut Context<Self>) {
         let LastAppended { room, reply_to } = message.open();
         reply_to.send(self.state.borrow().last_appended(room));
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<WatchSignal>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<WatchSignal>, _: &mut Context<Self>) {
+        self.state.borrow_mut().watch_signal(message.open());
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<Seats>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<Seats>, _: &mut Context<Self>) {
+        let Seats { with_watches, reply_to } = message.open();
+        reply_to.send(self.state.borrow().report(with_watches));
         self.take_signals();
     }
 }
@@ -224,7 +237,6 @@ impl Relay {
                 Signal::UserHead(user, head) => self.state.borrow().user_head(user, head),
                 Signal::Revoke(revocation) => self.state.borrow().revoke(revocation),
                 Signal::RoomGone(room) => self.state.borrow_mut().room_gone(room),
-                Signal::Presence(users) => self.state.borrow().presence(&users),
             }
         }
     }

@@ -1,17 +1,16 @@
 //! Who on this thread receives what: the relay's state, which sessions of the thread use directly.
 //!
-//! Purpose: subscriptions by room, outboxes by person, presence watches; pure bookkeeping over outboxes. Neighbours: the relay actor
+//! Purpose: subscriptions by room and outboxes by person (presence watches are in [`super::watches`]); pure bookkeeping over outboxes. Neighbours: the relay actor
 //! applies what arrives from other threads, sessions subscribe and register, both on one thread and never at once.
 //! Invariants: those of the module. Must not know: threads, actors, time.
 
 use super::envelope::{Ending, Envelope};
-use super::frame;
 use super::handle::{Logins, Revocation};
 use super::outbox::Outbox;
 use crate::domain::fault::{Close, Fault};
-use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
-use crate::protocol::v1::push::{Presence, Push, UserPresence};
+use crate::protocol::v1::command::DeviceState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -66,18 +65,21 @@ pub(super) enum Appended {
 #[derive(Debug, Default)]
 pub(super) struct State {
     rooms: HashMap<RoomId, Feed>,
-    seats: HashMap<Seat, Seated>,
-    people: HashMap<UserId, Vec<Seat>>,
-    watchers: HashMap<UserId, Vec<Seat>>,
+    pub(super) seats: HashMap<Seat, Seated>,
+    pub(super) people: HashMap<UserId, Vec<Seat>>,
+    pub(super) watchers: HashMap<UserId, Vec<Seat>>,
     last_seat: u64,
     last_attachment: u64,
 }
 
 #[derive(Debug)]
-struct Seated {
-    user: UserId,
+pub(super) struct Seated {
+    pub(super) session: SessionId,
+    pub(super) user: UserId,
     login: LoginId,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    pub(super) device: DeviceState,
+    pub(super) watches: Vec<UserId>,
 }
 
 /// One room as this thread receives it.
@@ -103,18 +105,20 @@ struct Subscription {
 
 impl State {
     /// Takes a place for a session that has said hello.
-    pub(super) fn register(&mut self, user: UserId, login: LoginId, outbox: Outbox) -> Seat {
+    pub(super) fn register(&mut self, session: SessionId, user: UserId, login: LoginId, outbox: Outbox) -> Seat {
         self.last_seat += 1;
         let seat = Seat(self.last_seat);
-        self.seats.insert(seat, Seated { user, login, outbox });
+        let device = DeviceState::Online;
+        self.seats.insert(seat, Seated { session, user, login, outbox, device, watches: Vec::new() });
         self.people.entry(user).or_default().push(seat);
         seat
     }
 
-    /// Gives a place up. Its rooms and watches must have been given up before.
+    /// Gives a place up. Its rooms must have been given up before.
     pub(super) fn unregister(&mut self, seat: Seat) {
         if let Some(seated) = self.seats.remove(&seat) {
             remove_from(&mut self.people, seated.user, seat);
+            self.drop_watches(seat, &seated.watches);
         }
     }
 
@@ -161,34 +165,6 @@ impl State {
     pub(super) fn unsubscribe(&mut self, seat: Seat, room: RoomId) -> Option<u64> {
         self.rooms.get_mut(&room)?.subscriptions.remove(&seat)?;
         self.drop_if_unused(room)
-    }
-
-    /// Begins to watch people; those nobody on this thread watched before are returned.
-    pub(super) fn watch(&mut self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
-        let mut first = Vec::new();
-        for user in users {
-            let watchers = self.watchers.entry(*user).or_default();
-            if watchers.is_empty() {
-                first.push(*user);
-            }
-            if !watchers.contains(&seat) {
-                watchers.push(seat);
-            }
-        }
-        first
-    }
-
-    /// Stops watching people; those nobody on this thread watches any more are returned.
-    pub(super) fn unwatch(&mut self, seat: Seat, users: &[UserId]) -> Vec<UserId> {
-        let mut last = Vec::new();
-        for user in users {
-            let watched = self.watchers.contains_key(user);
-            remove_from(&mut self.watchers, *user, seat);
-            if watched && !self.watchers.contains_key(user) {
-                last.push(*user);
-            }
-        }
-        last
     }
 
     /// The last revision of a room that was appended here.
@@ -260,21 +236,6 @@ impl State {
             };
             if concerned {
                 seated.outbox.cut(Close::LoggedOut);
-            }
-        }
-    }
-
-    /// People's presence changed: one frame for each session that watches some of them.
-    pub(super) fn presence(&self, users: &[UserPresence]) {
-        let mut batches: HashMap<Seat, Vec<UserPresence>> = HashMap::new();
-        for user in users {
-            for seat in self.watchers.get(&user.user).into_iter().flatten() {
-                batches.entry(*seat).or_default().push(user.clone());
-            }
-        }
-        for (seat, users) in batches {
-            if let Some(seated) = self.seats.get(&seat) {
-                seated.outbox.push(frame::text(&Push::Presence(Presence { users })));
             }
         }
     }
@@ -353,7 +314,7 @@ impl Feed {
     }
 }
 
-fn remove_from(map: &mut HashMap<UserId, Vec<Seat>>, user: UserId, seat: Seat) {
+pub(super) fn remove_from(map: &mut HashMap<UserId, Vec<Seat>>, user: UserId, seat: Seat) {
     if let Entry::Occupied(mut entry) = map.entry(user) {
         entry.get_mut().retain(|other| *other != seat);
         if entry.get().is_empty() {

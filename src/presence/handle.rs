@@ -32,9 +32,9 @@ impl Presence {
         Self { mailbox, busy_retry_after }
     }
 
-    /// A session has said hello and is registered at its relay.
-    pub fn connected(&self, session: SessionId, user: UserId, relay: RelayNumber, state: DeviceState) {
-        self.tell(SessionConnected(Connected { session, user, relay, state }));
+    /// A session has said hello and is registered at its relay (name it by its handle).
+    pub fn connected(&self, session: SessionId, user: UserId, relay: impl Into<RelayNumber>, state: DeviceState) {
+        self.tell(SessionConnected(Connected { session, user, relay: relay.into(), state }));
     }
 
     /// A device says whether its person is there.

@@ -1,7 +1,9 @@
-//! What the tracker needs of others, in words of its own. `app` joins them; tests record.
+//! What the tracker needs of others, in words of its own: relays and store, or what a test records.
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::delivery::handle::{RelayHandle, Relays, WatchSignal};
 use crate::domain::fault::Refusal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
@@ -9,9 +11,15 @@ use crate::protocol::v1::push::UserPresence;
 
 use super::state::{Connected, Profile};
 
-/// Names a relay: the number of its worker thread.
+/// Names a relay: its number among those of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RelayNumber(pub usize);
+pub struct RelayNumber(pub u32);
+
+impl From<&RelayHandle> for RelayNumber {
+    fn from(relay: &RelayHandle) -> Self {
+        Self(relay.number())
+    }
+}
 
 /// A session as its relay reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,4 +58,50 @@ pub trait Records: Send + 'static {
 
     /// Writes when people were last active, in one statement, behind everything that matters more. `false`: it was not written.
     fn save_last_active(&self, times: Vec<(UserId, Timestamp)>) -> BoxFuture<'static, bool>;
+}
+
+impl Audience for Relays {
+    fn relays(&self) -> Vec<RelayNumber> {
+        self.all().iter().map(RelayNumber::from).collect()
+    }
+
+    fn changed(&self, relay: RelayNumber, users: &[UserPresence]) -> bool {
+        signal(self, relay, || WatchSignal::Changed(users.to_vec()))
+    }
+
+    fn watched(&self, relay: RelayNumber, (user, session): (UserId, SessionId), users: Vec<UserPresence>) -> bool {
+        signal(self, relay, || WatchSignal::Begun { user, session, users })
+    }
+
+    fn unwatched(
+        &self,
+        relay: RelayNumber,
+        (user, session): (UserId, SessionId),
+        users: Vec<UserId>,
+        told: Vec<UserPresence>,
+    ) -> bool {
+        signal(self, relay, || WatchSignal::Ended { user, session, users, told })
+    }
+
+    fn report(&self, relay: RelayNumber, with_watches: bool) -> BoxFuture<'static, Option<Vec<Reported>>> {
+        let answer = find(self, relay).map(|handle| handle.seats(with_watches));
+        async move {
+            let seats = answer?.await.ok()?;
+            let reported = seats.into_iter().map(|seat| Reported {
+                connected: Connected { session: seat.session, user: seat.user, relay, state: seat.device },
+                watches: seat.watches,
+            });
+            Some(reported.collect())
+        }
+        .boxed()
+    }
+}
+
+fn find(relays: &Relays, number: RelayNumber) -> Option<RelayHandle> {
+    relays.all().into_iter().find(|relay| RelayNumber::from(relay) == number)
+}
+
+/// A relay that has ended has nobody left to be told.
+fn signal(relays: &Relays, relay: RelayNumber, signal: impl FnOnce() -> WatchSignal) -> bool {
+    find(relays, relay).filter(RelayHandle::is_open).is_none_or(|relay| relay.watch_signal(signal()))
 }
