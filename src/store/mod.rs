@@ -17,19 +17,23 @@ mod columns;
 mod error;
 pub mod history;
 pub mod links;
+pub mod logins;
 pub mod members;
 pub mod messages;
 mod migrate;
 pub mod nodes;
 mod operation;
+pub mod operations;
 mod page;
 mod people;
+pub mod registrations;
 pub mod rooms;
 mod rows;
 mod schema;
 pub mod streams;
 #[cfg(test)]
 pub mod testing;
+pub mod users;
 
 pub use access::{OpenError, Store};
 pub use backend::Db;

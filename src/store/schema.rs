@@ -111,4 +111,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    logins (id) {
+        id -> Binary,
+        user -> Binary,
+        device -> Text,
+        address -> Text,
+        created_at -> Timestamp,
+        used_at -> Timestamp,
+        expires_at -> Timestamp,
+        family_hash -> Binary,
+        refresh_hash -> Binary,
+        previous_hash -> Nullable<Binary>,
+        sealed -> Nullable<Binary>,
+        rotated_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    registrations (id) {
+        id -> Binary,
+        secret_hash -> Binary,
+        created_by -> Nullable<Binary>,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        max_uses -> BigInt,
+        uses -> BigInt,
+        admin -> Bool,
+    }
+}
+
+diesel::table! {
+    operations (user, key_hash) {
+        user -> Binary,
+        key_hash -> Binary,
+        request_hash -> Binary,
+        answer -> Text,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, rooms, members, messages, notices, room_links);

@@ -1,0 +1,313 @@
+//! How accounts come to be, and the invitations that some servers ask for.
+//!
+//! *Invariants.* An invitation is used up in the transaction that makes the account: never without, never twice (I3). Only its hash is
+//! kept.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::backend::Db;
+use super::columns::{Id, at, number};
+use super::error::StoreError;
+use super::logins::{self, NewLogin};
+use super::operation::{Operation, Reply};
+use super::schema::registrations;
+use super::users::{self, NewUser};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{RegistrationId, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+
+/// An invitation to register, without its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Which.
+    pub id: RegistrationId,
+    /// Who made it; nobody: the server, on its first start.
+    pub created_by: Option<UserId>,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// How many accounts it is for.
+    pub max_uses: u64,
+    /// How many were made with it.
+    pub uses: u64,
+    /// Whoever registers with it becomes an administrator.
+    pub admin: bool,
+}
+
+/// Makes an account.
+#[derive(Clone)]
+pub struct Register {
+    /// The account.
+    pub user: NewUser,
+    /// It becomes an administrator, whatever the invitation says. On the command line only.
+    pub admin: bool,
+    /// SHA-256 of the invitation's code.
+    pub invitation: Option<[u8; 32]>,
+    /// Its first login.
+    pub login: Option<NewLogin>,
+}
+
+impl Operation for Register {
+    type Output = User;
+    const NAME: &'static str = "register";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, User> {
+        Box::pin(async move {
+            // A second run after a lost answer finds the account, and its invitation used up by itself.
+            if let Some(known) = users::profile(db, self.user.id).await? {
+                return Ok(known.0);
+            }
+            let admin = match &self.invitation {
+                Some(hash) => self.admin | consume(db, hash, self.user.now).await?,
+                None => self.admin,
+            };
+            let user = users::insert(db, &self.user, admin).await?;
+            if let Some(login) = &self.login {
+                logins::insert(db, user.id, login).await?;
+            }
+            Ok(user)
+        })
+    }
+}
+
+/// Makes an invitation to register.
+#[derive(Clone, Debug)]
+pub struct CreateRegistration {
+    /// The invitation, not used yet.
+    pub registration: Registration,
+    /// SHA-256 of its code.
+    pub secret_hash: [u8; 32],
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = registrations, treat_none_as_default_value = false)]
+struct NewRow<'a> {
+    id: Id,
+    secret_hash: &'a [u8],
+    created_by: Option<Id>,
+    created_at: NaiveDateTime,
+    expires_at: NaiveDateTime,
+    max_uses: i64,
+    uses: i64,
+    admin: bool,
+}
+
+impl Operation for CreateRegistration {
+    type Output = ();
+    const NAME: &'static str = "create_registration";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let new = &self.registration;
+            if new.created_by.is_none() {
+                // The server makes one at each start without accounts; only the newest is worth anything.
+                let query = diesel::delete(registrations::table.filter(registrations::created_by.is_null()));
+                each!(db, |c| query.execute(c).await)?;
+            }
+            let known = registrations::table.find(Id::from(new.id)).select(registrations::id);
+            let known: Option<Id> = each!(db, |c| known.first(c).await.optional())?;
+            if known.is_some() {
+                return Ok(());
+            }
+            let row = NewRow {
+                id: new.id.into(),
+                secret_hash: &self.secret_hash,
+                created_by: new.created_by.map(Id::from),
+                created_at: at(new.created_at),
+                expires_at: at(new.expires_at),
+                max_uses: i64::try_from(new.max_uses).unwrap_or(i64::MAX),
+                uses: 0,
+                admin: new.admin,
+            };
+            let query = diesel::insert_into(registrations::table).values(&row);
+            each!(db, |c| query.execute(c).await)?;
+            Ok(())
+        })
+    }
+}
+
+/// Takes an invitation back.
+#[derive(Clone, Copy, Debug)]
+pub struct RevokeRegistration {
+    /// Which.
+    pub registration: RegistrationId,
+}
+
+impl Operation for RevokeRegistration {
+    type Output = ();
+    const NAME: &'static str = "revoke_registration";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let query = diesel::delete(registrations::table.find(Id::from(self.registration)));
+            each!(db, |c| query.execute(c).await)?;
+            Ok(())
+        })
+    }
+}
+
+/// The columns of [`Row`]. Not `as_select`: that is a query for one of the two databases.
+const COLUMNS: (
+    registrations::id,
+    registrations::created_by,
+    registrations::created_at,
+    registrations::expires_at,
+    registrations::max_uses,
+    registrations::uses,
+    registrations::admin,
+) = (
+    registrations::id,
+    registrations::created_by,
+    registrations::created_at,
+    registrations::expires_at,
+    registrations::max_uses,
+    registrations::uses,
+    registrations::admin,
+);
+
+#[derive(Queryable)]
+struct Row {
+    id: Id,
+    created_by: Option<Id>,
+    created_at: NaiveDateTime,
+    expires_at: NaiveDateTime,
+    max_uses: i64,
+    uses: i64,
+    admin: bool,
+}
+
+impl TryFrom<Row> for Registration {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            created_by: row.created_by.map(UserId::from),
+            created_at: row.created_at.and_utc(),
+            expires_at: row.expires_at.and_utc(),
+            max_uses: number(row.max_uses)?,
+            uses: number(row.uses)?,
+            admin: row.admin,
+        })
+    }
+}
+
+/// Up to `limit` invitations after `after`, by id, and whether there are more.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(db: &mut Db, after: Option<RegistrationId>, limit: usize) -> Result<(Vec<Registration>, bool), StoreError> {
+    let from = after.map_or(Id([0; 16]), Id::from);
+    let query = registrations::table
+        .select(COLUMNS)
+        .filter(registrations::id.gt(from))
+        .order(registrations::id)
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1);
+    let mut rows: Vec<Row> = each!(db, |c| query.load(c).await)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok((rows.into_iter().map(Registration::try_from).collect::<Result<_, _>>()?, more))
+}
+
+/// Uses an invitation once and tells whether it makes administrators.
+async fn consume(db: &mut Db, secret_hash: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+    let valid = registrations::table
+        .filter(registrations::secret_hash.eq(secret_hash.as_slice()))
+        .filter(registrations::uses.lt(registrations::max_uses).and(registrations::expires_at.gt(at(now))));
+    let query = diesel::update(valid).set(registrations::uses.eq(registrations::uses + 1));
+    if each!(db, |c| query.execute(c).await)? != 1 {
+        return Err(Fault::InvitationInvalid.into());
+    }
+    let query = registrations::table.select(registrations::admin).filter(registrations::secret_hash.eq(secret_hash.as_slice()));
+    Ok(each!(db, |c| query.first(c).await)?)
+}
+
+pub(super) async fn delete_expired(db: &mut Db, now: Timestamp) -> Result<(), StoreError> {
+    let query = diesel::delete(registrations::table.filter(registrations::expires_at.lt(at(now))));
+    each!(db, |c| query.execute(c).await)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::text::{DisplayName, UserName};
+    use crate::store::testing::TestStore;
+    use chrono::{DateTime, Duration};
+
+    fn now() -> Timestamp {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn invitation(max_uses: u64) -> CreateRegistration {
+        let registration = Registration {
+            id: RegistrationId::generate(),
+            created_by: Some(UserId::generate()),
+            created_at: now(),
+            expires_at: now() + Duration::days(7),
+            max_uses,
+            uses: 0,
+            admin: false,
+        };
+        CreateRegistration { registration, secret_hash: [3; 32] }
+    }
+
+    fn register(name: &str, at: Timestamp) -> Register {
+        let user = NewUser {
+            id: UserId::generate(),
+            name: UserName::parse(name).unwrap(),
+            display_name: DisplayName::parse(name).unwrap(),
+            password_hash: "hash".to_owned(),
+            now: at,
+        };
+        Register { user, admin: false, invitation: Some([3; 32]), login: None }
+    }
+
+    #[tokio::test]
+    async fn an_invitation_is_good_for_so_many_accounts_until_its_end() {
+        let at = TestStore::open().await;
+        at.run(invitation(2)).await.unwrap();
+        let late = at.run(register("ann", now() + Duration::days(7))).await;
+        assert_eq!(late.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid));
+        let first = register("ann", now());
+        at.run(first.clone()).await.unwrap();
+        at.run(first).await.unwrap();
+        at.run(register("bob", now())).await.unwrap();
+        let third = at.run(register("carl", now())).await;
+        assert_eq!(third.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid), "the second run used none up");
+        let (listed, more) = at.store.read(|db| Box::pin(list(db, None, 10))).await.unwrap();
+        assert_eq!((listed[0].uses, listed.len(), more), (2, 1, false));
+    }
+
+    #[tokio::test]
+    async fn a_refused_registration_uses_nothing_up() {
+        let at = TestStore::open().await;
+        let made = invitation(2);
+        let id = made.registration.id;
+        at.run(made).await.unwrap();
+        at.run(register("ann", now())).await.unwrap();
+        assert_eq!(at.run(register("Ann", now())).await.unwrap_err(), StoreError::Refused(Fault::NameTaken));
+        assert!(at.run(register("bob", now())).await.is_ok());
+        at.run(RevokeRegistration { registration: id }).await.unwrap();
+        assert!(at.store.read(|db| Box::pin(list(db, None, 10))).await.unwrap().0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_code_of_the_first_start_works_and_makes_an_administrator() {
+        let at = TestStore::open().await;
+        for secret in [4, 3] {
+            let mut first = invitation(1);
+            first.registration.created_by = None;
+            first.registration.admin = true;
+            first.secret_hash = [secret; 32];
+            at.run(first).await.unwrap();
+        }
+        let old = Register { invitation: Some([4; 32]), ..register("ann", now()) };
+        assert_eq!(at.run(old).await.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid));
+        assert!(at.run(register("ann", now())).await.unwrap().admin);
+    }
+}

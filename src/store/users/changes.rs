@@ -1,0 +1,239 @@
+//! What people and administrators change of an account.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::{UserRow, lock};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{LoginId, UserId};
+use crate::domain::order::Revision;
+use crate::domain::text::DisplayName;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::store::backend::Db;
+use crate::store::columns::{Id, at, name_key, revision};
+use crate::store::error::StoreError;
+use crate::store::logins;
+use crate::store::operation::{Operation, Reply};
+use crate::store::schema::users;
+
+/// Changes how the person is shown.
+#[derive(Clone, Debug)]
+pub struct ChangeProfile {
+    /// Whose profile.
+    pub user: UserId,
+    /// The new display name.
+    pub display_name: Option<DisplayName>,
+    /// Whether they are shown as offline to everybody.
+    pub invisible: Option<bool>,
+}
+
+impl Operation for ChangeProfile {
+    type Output = (User, Revision);
+    const NAME: &'static str = "change_profile";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
+        Box::pin(async move {
+            let mut row = lock_present(db, self.user).await?;
+            let before = (row.display_name.clone(), row.invisible);
+            if let Some(name) = &self.display_name {
+                row.display_name = name.as_str().to_owned();
+            }
+            row.invisible = self.invisible.unwrap_or(row.invisible);
+            if before != (row.display_name.clone(), row.invisible) {
+                raise(&mut row);
+                write(db, &row).await?;
+            }
+            let head = revision(row.stream_revision)?;
+            Ok((row.into(), head))
+        })
+    }
+}
+
+/// What a change of an account did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountChanged {
+    /// The account as it is now.
+    pub user: User,
+    /// The head of its stream.
+    pub head: Revision,
+    /// The logins that ended with it.
+    pub ended: Vec<LoginId>,
+}
+
+/// Sets a new password; whoever asks has proved to know `known_hash`, or is an administrator.
+#[derive(Clone)]
+pub struct SetPassword {
+    /// Whose password.
+    pub user: UserId,
+    /// The hash the old password was checked against: if it is another by now, the check is worth nothing. `None`: no check.
+    pub known_hash: Option<String>,
+    /// The new one.
+    pub new_hash: String,
+    /// The login that stays; all others end.
+    pub keep: Option<LoginId>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for SetPassword {
+    type Output = AccountChanged;
+    const NAME: &'static str = "set_password";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
+        Box::pin(async move {
+            let row = lock_present(db, self.user).await?;
+            // A second run finds what the first one stored.
+            let done = row.password_hash.as_deref() == Some(&self.new_hash);
+            if self.known_hash.is_some() && !done && self.known_hash != row.password_hash {
+                return Err(Fault::CredentialsWrong.into());
+            }
+            let query = diesel::update(users::table.find(row.id)).set(users::password_hash.eq(Some(&self.new_hash)));
+            each!(db, |c| query.execute(c).await)?;
+            let ended = logins::end(db, self.user, logins::Which::Except(self.keep), self.now).await?;
+            Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
+        })
+    }
+}
+
+/// What an administrator sets on an account; `None` leaves as it is.
+#[derive(Clone, Debug)]
+pub struct Administer {
+    /// Which account.
+    pub user: UserId,
+    /// Keep the person out, or let them in again.
+    pub disabled: Option<bool>,
+    /// Make them an administrator, or not any more.
+    pub admin: Option<bool>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for Administer {
+    type Output = AccountChanged;
+    const NAME: &'static str = "administer_account";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
+        Box::pin(async move {
+            let mut row = lock_present(db, self.user).await?;
+            let before = (row.admin, row.disabled);
+            row.admin = self.admin.unwrap_or(row.admin);
+            row.disabled = self.disabled.unwrap_or(row.disabled);
+            if before != (row.admin, row.disabled) {
+                raise(&mut row);
+                write(db, &row).await?;
+            }
+            let ended = match row.disabled {
+                true => logins::end(db, self.user, logins::Which::Except(None), self.now).await?,
+                false => Vec::new(),
+            };
+            Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
+        })
+    }
+}
+
+/// Deletes an account: nothing of the person stays but an author without a name.
+#[derive(Clone)]
+pub struct DeleteAccount {
+    /// Whose.
+    pub user: UserId,
+    /// The hash the password was checked against.
+    pub known_hash: Option<String>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for DeleteAccount {
+    type Output = AccountChanged;
+    const NAME: &'static str = "delete_account";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
+        Box::pin(async move {
+            let Some(mut row) = lock(db, self.user).await? else { return Err(Fault::NotFound.into()) };
+            if !row.deleted {
+                if row.password_hash != self.known_hash {
+                    return Err(Fault::CredentialsWrong.into());
+                }
+                row.name.clear();
+                row.display_name.clear();
+                row.password_hash = None;
+                row.admin = false;
+                row.invisible = true;
+                row.deleted = true;
+                raise(&mut row);
+                write(db, &row).await?;
+                let gone = (users::name_key.eq(None::<String>), users::last_active_at.eq(None::<NaiveDateTime>));
+                let query = diesel::update(users::table.find(row.id)).set(gone);
+                each!(db, |c| query.execute(c).await)?;
+            }
+            let ended = logins::end(db, self.user, logins::Which::Except(None), self.now).await?;
+            logins::anonymise(db, self.user).await?;
+            Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
+        })
+    }
+}
+
+/// Notes that people were active: one statement for all of them, whose instant is the same.
+#[derive(Clone, Debug)]
+pub struct TouchLastActive {
+    /// When.
+    pub at: Timestamp,
+    /// Who; the statement is as long as this.
+    pub users: Vec<UserId>,
+}
+
+impl Operation for TouchLastActive {
+    type Output = ();
+    const NAME: &'static str = "touch_last_active";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let mut ids: Vec<Id> = self.users.iter().map(|id| (*id).into()).collect();
+            // The order in which everybody locks rows of people.
+            ids.sort_unstable();
+            let present = at(self.at);
+            let older = users::last_active_at.is_null().or(users::last_active_at.lt(present));
+            let rows = users::table.filter(users::id.eq_any(&ids)).filter(older).filter(users::deleted.eq(false));
+            let query = diesel::update(rows).set(users::last_active_at.eq(Some(present)));
+            each!(db, |c| query.execute(c).await)?;
+            Ok(())
+        })
+    }
+}
+
+/// The same password, hashed with another work factor.
+pub(in crate::store) async fn replace_hash(db: &mut Db, user: UserId, hash: &str) -> Result<(), StoreError> {
+    let query = diesel::update(users::table.find(Id::from(user))).set(users::password_hash.eq(Some(hash)));
+    each!(db, |c| query.execute(c).await)?;
+    Ok(())
+}
+
+/// The same; a deleted account is not found.
+async fn lock_present(db: &mut Db, user: UserId) -> Result<UserRow, StoreError> {
+    let row = lock(db, user).await?.filter(|row| !row.deleted);
+    row.ok_or_else(|| Fault::NotFound.into())
+}
+
+/// The next revision of the person's stream is this change of their profile.
+fn raise(row: &mut UserRow) {
+    row.stream_revision += 1;
+    row.profile_revision = row.stream_revision;
+}
+
+async fn write(db: &mut Db, row: &UserRow) -> Result<(), StoreError> {
+    let query = diesel::update(users::table.find(row.id)).set((
+        users::name.eq(&row.name),
+        users::display_name.eq(&row.display_name),
+        users::display_key.eq(name_key(&row.display_name)),
+        users::password_hash.eq(&row.password_hash),
+        users::admin.eq(row.admin),
+        users::disabled.eq(row.disabled),
+        users::deleted.eq(row.deleted),
+        users::invisible.eq(row.invisible),
+        users::stream_revision.eq(row.stream_revision),
+        users::profile_revision.eq(row.profile_revision),
+    ));
+    each!(db, |c| query.execute(c).await)?;
+    Ok(())
+}
