@@ -18,6 +18,7 @@ use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
+use crate::telemetry::metrics as names;
 
 use super::handle::Presence;
 use super::messages::{
@@ -274,16 +275,14 @@ impl PresenceTracker {
         }
         self.rebuilding.clear();
         for (relay, batch) in self.tracker.flush(now) {
-            if !self.parts.audience.changed(relay, &batch) {
+            if self.parts.audience.changed(relay, &batch) {
+                metrics::counter!(names::PRESENCE_CHANGES).increment(batch.len() as u64);
+            } else {
                 self.tracker.undelivered(relay, &batch);
             }
         }
-        let (sessions, people) = self.tracker.size();
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-        {
-            metrics::gauge!("hubbub_presence_sessions").set(sessions as f64);
-            metrics::gauge!("hubbub_presence_people").set(people as f64);
-        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact")]
+        metrics::gauge!(names::PEOPLE_ONLINE).set(self.tracker.people_here() as f64);
     }
 
     /// Asks the store about people it has not spoken of yet.

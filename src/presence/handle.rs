@@ -9,6 +9,7 @@ use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::push::UserPresence;
 use crate::supervision::mailbox::Mailbox;
 use crate::supervision::reply::{Answer, reply};
+use crate::telemetry::metrics as names;
 
 use super::actor::PresenceTracker;
 use super::messages::{
@@ -97,7 +98,7 @@ impl Presence {
         M: actix::Message<Result = ()> + Send + 'static,
     {
         if self.mailbox.try_send(message).is_err() {
-            metrics::counter!("hubbub_presence_dropped_total").increment(1);
+            metrics::counter!(names::PRESENCE_DROPPED).increment(1);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who is online where, until when, and who is told.
 //!
 //! Purpose: one tracker per node keeps every person's devices and watchers, tells relays of changes in batches, and notes when people
-//! were last active. Reading order: [`state`] (all rules, pure), [`messages`], [`actor`], [`handle`], [`neighbours`].
+//! were last active. Reading order: [`state`] (all rules, pure), [`messages`], [`actor`], [`handle`], [`neighbours`], [`records`].
 //!
 //! Neighbours: sessions report to the [`handle::Presence`]; relays carry what is told to the sockets that watch; the store says who
 //! shares a room, who hides, and keeps last-active times.
@@ -18,4 +18,5 @@ pub mod actor;
 pub mod handle;
 pub mod messages;
 pub mod neighbours;
+pub mod records;
 pub mod state;

@@ -269,6 +269,12 @@ impl<R: Copy + Eq + Hash> Tracker<R> {
         (self.sessions.len(), self.people.len())
     }
 
+    /// How many people have a device here.
+    #[must_use]
+    pub fn people_here(&self) -> usize {
+        self.people.values().filter(|person| person.has_device()).count()
+    }
+
     fn came_or_went(&mut self, relay: R, session: SessionId) {
         if let Some(since) = self.asked.get_mut(&relay) {
             since.insert(session);

@@ -26,6 +26,7 @@ mod operation;
 pub mod operations;
 mod page;
 mod people;
+pub mod presence;
 pub mod registrations;
 pub mod rooms;
 mod rows;

@@ -89,6 +89,7 @@ table! {
     ROOM_GAPS "hubbub_room_gaps_total" Counter Count "Gaps in revisions that a room filled from the store.";
     PEOPLE_ONLINE "hubbub_people_online" Gauge Count "People with at least one session.";
     PRESENCE_CHANGES "hubbub_presence_changes_total" Counter Count "Presence changes told to watchers.";
+    PRESENCE_DROPPED "hubbub_presence_dropped_total" Counter Count "Messages to the presence tracker lost to a full mailbox; the next report of the relays mends them.";
     LOGINS "hubbub_logins_total" Counter Count "Attempts to log in. Label outcome: ok or a fault code.";
     HASH_SECONDS "hubbub_password_hash_seconds" Histogram(SECONDS) Seconds "Time of one password check, waiting for a thread included.";
 

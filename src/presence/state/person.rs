@@ -130,6 +130,10 @@ impl Person {
         (device.declared == DeviceState::Online).then(|| device.active_at.checked_add(away_after)).flatten()
     }
 
+    pub(super) const fn has_device(&self) -> bool {
+        !self.devices.is_empty()
+    }
+
     /// No device, and none that lingers.
     pub(super) fn is_gone(&self, now: Instant) -> bool {
         self.state(now, Duration::ZERO) == PresenceState::Offline
