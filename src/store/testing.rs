@@ -4,11 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use diesel::ExpressionMethods;
 use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
 use tempfile::TempDir;
 
-use super::{Operation, Store, StoreError};
+use super::columns::{Id, at};
+use super::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
+use super::rooms::{self, ChangeRoom, Changed, CreateRoom, RoomLimits};
+use super::schema::users;
+use super::{Db, Operation, Reply, Store, StoreError};
 use crate::config::{Config, Database};
+use crate::domain::ids::{ClientId, LoginId, RoomId, UserId};
+use crate::domain::message::Post;
+use crate::domain::order::Revision;
+use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind};
+use crate::domain::text::{MessageText, RoomName, Topic};
+use crate::domain::time::Timestamp;
+use crate::domain::user::Actor;
 
 /// How long a test waits for anything of the database.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,4 +103,111 @@ async fn create_database(url: &str) -> (String, String) {
     let create = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
     connection.batch_execute(&create).await.unwrap();
     (base, name)
+}
+
+/// The time at which tests begin.
+#[must_use]
+pub fn noon() -> Timestamp {
+    chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// Limits that no test meets by accident.
+#[must_use]
+pub fn limits() -> RoomLimits {
+    RoomLimits::from(&Config::default().limits)
+}
+
+/// An actor for somebody.
+#[must_use]
+pub fn actor(user: UserId) -> Actor {
+    Actor { user, login: LoginId::generate(), admin: false }
+}
+
+/// Inserts accounts as bare rows.
+struct People(Vec<(UserId, String)>);
+
+impl Operation for People {
+    type Output = ();
+    const NAME: &'static str = "test_people";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+        use diesel_async::RunQueryDsl;
+        Box::pin(async move {
+            for (id, name) in &self.0 {
+                let values = (
+                    (users::id.eq(Id::from(*id)), users::name.eq(name), users::name_key.eq(Some(name))),
+                    (users::display_name.eq(name), users::display_key.eq(name)),
+                    (users::admin.eq(false), users::disabled.eq(false), users::deleted.eq(false), users::invisible.eq(false)),
+                    (users::created_at.eq(at(noon())), users::stream_revision.eq(0_i64), users::profile_revision.eq(0_i64)),
+                );
+                each!(db, |c| diesel::insert_into(users::table).values(values).execute(c).await)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl TestStore {
+    /// New accounts.
+    pub async fn people<const N: usize>(&self) -> [UserId; N] {
+        let ids = [(); N].map(|()| UserId::generate());
+        let named = ids.iter().map(|id| (*id, format!("user{id}"))).collect();
+        self.run(People(named)).await.unwrap();
+        ids
+    }
+
+    /// A room of `owner`, others joined.
+    pub async fn room(&self, kind: RoomKind, history: HistoryRule, owner: UserId, others: &[UserId]) -> RoomId {
+        let create = CreateRoom {
+            creator: owner,
+            room: RoomId::generate(),
+            kind,
+            name: RoomName::parse("Hall").unwrap(),
+            topic: Topic::parse("").unwrap(),
+            history,
+            now: noon(),
+            limits: limits(),
+        };
+        let room = self.run(create).await.unwrap().room.id;
+        for user in others {
+            if kind == RoomKind::Private {
+                self.change(owner, room, RoomChange::Invite { user: *user }).await.unwrap();
+            }
+            self.change(*user, room, RoomChange::Join).await.unwrap();
+        }
+        room
+    }
+
+    /// Somebody changes a room.
+    pub async fn change(&self, user: UserId, room: RoomId, change: RoomChange) -> Result<Changed, StoreError> {
+        self.run(ChangeRoom { actor: actor(user), room, change, now: noon(), limits: limits() }).await
+    }
+
+    /// The room as stored.
+    pub async fn get(&self, room: RoomId) -> Room {
+        self.store.read(move |db| Box::pin(rooms::get(db, room))).await.unwrap().unwrap()
+    }
+
+    /// The room's policy revision; zero if there is no such room.
+    pub async fn get_policy(&self, room: RoomId) -> Revision {
+        let found = self.store.read(move |db| Box::pin(rooms::get(db, room))).await.unwrap();
+        found.map_or(Revision::ZERO, |room| room.policy_revision)
+    }
+
+    /// Appends allowed posts by one author, under the policy of the moment.
+    pub async fn say(&self, room: RoomId, author: UserId, texts: &[&str]) -> Vec<PostOutcome> {
+        let policy_revision = self.get(room).await.policy_revision;
+        let posts = texts.iter().map(|text| (post(author, text), Ok(()))).collect();
+        let append = AppendBatch { now: noon(), appends: vec![Append { room, policy_revision, posts }] };
+        match self.run(append).await.unwrap().pop() {
+            Some(AppendOutcome::Done { posts, .. }) => posts,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A new post.
+#[must_use]
+pub fn post(author: UserId, text: &str) -> Post {
+    Post { author, client_id: ClientId::generate(), text: MessageText::parse(text.to_owned(), 8192).unwrap() }
 }
