@@ -27,7 +27,9 @@ pub struct Standing<'a> {
 /// The fault the asking person sees.
 pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fault> {
     if at.room.deleted {
-        return Err(Fault::NotFound);
+        // The owner who asks again, because the answer was lost, is told that it is so (I3).
+        let again = *change == RoomChange::Delete && role(at.actor) == Some(Role::Owner);
+        return if again { Ok(false) } else { Err(Fault::NotFound) };
     }
     match change {
         RoomChange::Join => join(at, false),
@@ -172,6 +174,10 @@ fn set_role(at: &Standing<'_>, new: Role) -> Result<bool, Fault> {
 
 fn transfer(at: &Standing<'_>) -> Result<bool, Fault> {
     named(at)?;
+    // Whoever gave the room away and asks again, because the answer was lost, is told that it is so (I3).
+    if role(at.actor).is_some() && role(at.subject) == Some(Role::Owner) {
+        return Ok(false);
+    }
     if role(at.actor) != Some(Role::Owner) {
         require(at, Role::Owner)?;
     }

@@ -332,3 +332,6 @@ fn connection_failure(error: &ConnectionError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

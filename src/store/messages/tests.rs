@@ -156,12 +156,7 @@ async fn retryable_refusal_refuses_what_stands_behind_it() {
     let (room, [ann, ..]) = hall(&test).await;
     let first = post(ann, "stored before");
     one(&test, room, allowed(&[&first])).await;
-    let posts = vec![
-        (post(ann, "a"), Ok(())),
-        (post(ann, "b"), Err(Fault::Busy)),
-        (first, Ok(())),
-        (post(ann, "c"), Ok(())),
-    ];
+    let posts = vec![(post(ann, "a"), Ok(())), (post(ann, "b"), Err(Fault::Busy)), (first, Ok(())), (post(ann, "c"), Ok(()))];
     let (outcomes, _) = one(&test, room, posts).await;
     assert_eq!(stored(&outcomes[0]).seq, Seq(2));
     assert_eq!(outcomes[1], PostOutcome::Refused(Fault::Busy));

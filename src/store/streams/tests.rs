@@ -1,1 +1,196 @@
+use std::collections::BTreeSet;
 
+use super::*;
+use crate::domain::ids::RoomId;
+use crate::domain::member::MemberState;
+use crate::domain::order::Seq;
+use crate::domain::room::{HistoryRule, RoomChange, RoomKind, RoomSettings};
+use crate::domain::text::RoomName;
+use crate::policy;
+use crate::store::history::{self, HistoryPage, Place};
+use crate::store::testing::{TestStore, limits, noon};
+
+async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
+    let (room, member) = test.store.read(move |db| Box::pin(rooms::with_member(db, room, user))).await.unwrap().unwrap();
+    policy::may_read(&room, member.as_ref()).unwrap()
+}
+
+async fn missed(test: &TestStore, room: RoomId, sight: Sight, from: u64, rows: usize) -> Changes {
+    let head = test.get(room).await.head;
+    test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, rows))).await.unwrap()
+}
+
+async fn page(test: &TestStore, room: RoomId, sight: Sight, place: Place, limit: usize) -> HistoryPage {
+    test.store.read(move |db| Box::pin(history::page(db, room, sight, place, limit))).await.unwrap()
+}
+
+fn seqs(page: &HistoryPage) -> Vec<u64> {
+    page.messages.iter().map(|message| message.seq.0).collect()
+}
+
+/// Posts, a rename, somebody who comes and goes: every kind of row.
+async fn lively(test: &TestStore) -> (RoomId, [UserId; 3]) {
+    let people: [UserId; 3] = test.people().await;
+    let [ann, bob, eve] = people;
+    let room = test.room(RoomKind::Public, HistoryRule::SinceJoining, ann, &[bob]).await;
+    test.say(room, ann, &["1", "2", "3"]).await;
+    test.change(eve, room, RoomChange::Join).await.unwrap();
+    test.say(room, eve, &["4"]).await;
+    let settings = RoomSettings { name: RoomName::parse("New").ok(), ..RoomSettings::default() };
+    test.change(ann, room, RoomChange::Settings(settings)).await.unwrap();
+    test.say(room, bob, &["5", "6"]).await;
+    (room, people)
+}
+
+#[tokio::test]
+async fn pages_of_any_size_together_hold_every_changed_row_once_and_never_split_a_revision() {
+    let test = TestStore::open().await;
+    let (room, [ann, ..]) = lively(&test).await;
+    let sight = sight(&test, room, ann).await;
+    let whole = missed(&test, room, sight, 0, 100).await;
+    assert_eq!((whole.from, whole.to), (Revision(0), test.get(room).await.head));
+    assert_eq!(whole.items.iter().map(|item| item.revision().0).collect::<BTreeSet<_>>(), (1..=whole.to.0).collect());
+    for rows in 1..8 {
+        let (mut from, mut items) = (0, Vec::new());
+        while from < whole.to.0 {
+            let part = missed(&test, room, sight, from, rows).await;
+            assert_eq!(part.from, Revision(from));
+            assert!(part.to > part.from, "{rows} rows: no progress");
+            assert!(part.items.iter().all(|item| item.revision() > part.from && item.revision() <= part.to));
+            let revisions: BTreeSet<_> = part.items.iter().map(Item::revision).collect();
+            assert!(part.items.len() <= rows || revisions.len() == 1, "{rows} rows: {part:?}");
+            from = part.to.0;
+            items.extend(part.items);
+        }
+        assert_eq!(items, whole.items, "{rows} rows");
+    }
+    assert_eq!(missed(&test, room, sight, whole.to.0, 10).await.items, []);
+}
+
+#[tokio::test]
+async fn revision_larger_than_a_page_comes_whole() {
+    let test = TestStore::open().await;
+    let people: [UserId; 6] = test.people().await;
+    let group = rooms::CreateGroup {
+        creator: people[0],
+        room: RoomId::generate(),
+        people: people[1..].to_vec(),
+        now: noon(),
+        limits: limits(),
+    };
+    let room = test.run(group).await.unwrap().room.id;
+    test.say(room, people[0], &["1"]).await;
+    let sight = sight(&test, room, people[1]).await;
+    let first = missed(&test, room, sight, 0, 2).await;
+    assert_eq!((first.to, first.items.len()), (Revision(1), 8));
+    let second = missed(&test, room, sight, 1, 2).await;
+    assert_eq!((second.to, second.items.len()), (Revision(2), 1));
+}
+
+#[tokio::test]
+async fn what_was_before_joining_stays_unseen_on_every_path() {
+    let test = TestStore::open().await;
+    let (room, [_, _, eve]) = lively(&test).await;
+    let sight = sight(&test, room, eve).await;
+    assert_eq!(sight.from_seq, Seq(4));
+    let changes = missed(&test, room, sight, 0, 100).await;
+    let (mut said, mut lines) = (Vec::new(), Vec::new());
+    for item in &changes.items {
+        match item {
+            Item::Message(message) => said.push(message.seq.0),
+            Item::Notice(line) => lines.push(line.revision),
+            _ => {}
+        }
+    }
+    assert_eq!(said, [4, 5, 6]);
+    assert!(lines.iter().all(|line| *line >= sight.joined_revision) && lines.len() == 2);
+    for place in [Place::Latest, Place::After(Seq(0)), Place::Before(Seq(9)), Place::Around(Seq(2)), Place::Around(Seq(5))] {
+        let page = page(&test, room, sight, place, 10).await;
+        assert_eq!(seqs(&page), [4, 5, 6], "{place:?}");
+        assert!(!page.more_before && page.notices.len() == 2, "{place:?}: {page:?}");
+    }
+    assert_eq!(page(&test, room, sight, Place::Before(Seq(4)), 10).await.messages, []);
+    for (seq, seen) in [(3, false), (4, true), (7, false)] {
+        let found = test.store.read(move |db| Box::pin(history::get(db, room, sight, Seq(seq)))).await.unwrap();
+        assert_eq!(found.is_some(), seen, "{seq}");
+    }
+}
+
+#[tokio::test]
+async fn paging_either_way_shows_each_message_and_each_line_once() {
+    let test = TestStore::open().await;
+    let (room, [ann, ..]) = lively(&test).await;
+    let sight = sight(&test, room, ann).await;
+    let whole = page(&test, room, sight, Place::Latest, 100).await;
+    assert_eq!((seqs(&whole), whole.notices.len()), (vec![1, 2, 3, 4, 5, 6], 4));
+    let (mut back, mut lines) = (Vec::new(), Vec::new());
+    let mut place = Place::Latest;
+    loop {
+        let page = page(&test, room, sight, place, 4).await;
+        place = Place::Before(page.messages[0].seq);
+        back.splice(0..0, seqs(&page));
+        lines.splice(0..0, page.notices);
+        if !page.more_before {
+            break;
+        }
+    }
+    assert_eq!((back, lines), (seqs(&whole), whole.notices.clone()));
+    let (mut forth, mut lines) = (Vec::new(), Vec::new());
+    let mut place = Place::After(Seq(0));
+    loop {
+        let page = page(&test, room, sight, place, 4).await;
+        place = Place::After(page.messages.last().unwrap().seq);
+        forth.extend(seqs(&page));
+        lines.extend(page.notices);
+        if !page.more_after {
+            break;
+        }
+    }
+    assert_eq!((forth, lines), (seqs(&whole), whole.notices));
+    let middle = page(&test, room, sight, Place::Around(Seq(4)), 3).await;
+    assert_eq!((seqs(&middle), middle.more_before, middle.more_after), (vec![3, 4, 5], true, true));
+    let end = page(&test, room, sight, Place::After(Seq(6)), 3).await;
+    assert!(end.messages.is_empty() && end.notices.is_empty() && !end.more_after);
+}
+
+#[tokio::test]
+async fn room_without_messages_has_its_lines() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[]).await;
+    let sight = sight(&test, room, ann).await;
+    let page = page(&test, room, sight, Place::Latest, 5).await;
+    assert_eq!((page.messages.len(), page.notices.len(), page.more_before, page.more_after), (0, 1, false, false));
+}
+
+#[tokio::test]
+async fn user_stream_pages_hold_the_newest_state_of_each_membership() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(test.room(RoomKind::Private, HistoryRule::All, ann, &[bob]).await);
+    }
+    test.change(ann, all[0], RoomChange::Kick { user: bob, reason: None }).await.unwrap();
+    let changes = |from, max| test.store.read(move |db| Box::pin(user_changes(db, bob, Revision(from), max)));
+    let whole = changes(0, 10).await.unwrap();
+    let rooms_in_order: Vec<_> = whole
+        .items
+        .iter()
+        .map(|item| match item {
+            StreamItem::Membership(membership) => (membership.room.id, membership.member.state, membership.room.name.as_str()),
+            other @ StreamItem::Profile { .. } => panic!("{other:?}"),
+        })
+        .collect();
+    let joined = MemberState::Joined;
+    assert_eq!(rooms_in_order, [(all[1], joined, "Hall"), (all[2], joined, "Hall"), (all[0], MemberState::Left, "")]);
+    assert_eq!((whole.from, whole.to), (Revision(0), Revision(7)));
+    let (mut from, mut items) = (0, Vec::new());
+    while from < 7 {
+        let part = changes(from, 1).await.unwrap();
+        assert!(part.items.len() <= 1 && part.to > part.from);
+        from = part.to.0;
+        items.extend(part.items);
+    }
+    assert_eq!(items, whole.items);
+}
