@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep};
 
 use super::batch::{Batch, Entry, Key, Kind};
 use super::lane::Lane;
+use super::owed::Owed;
 use super::retry::{Attempts, Next, Pauses};
-use super::work::{Owed, Work};
+use super::work::Work;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::order::Revision;
 use crate::domain::time::Clock;

@@ -19,5 +19,6 @@ mod commit;
 pub mod handle;
 mod lane;
 mod messages;
+pub mod owed;
 pub mod retry;
 mod work;

@@ -1,0 +1,211 @@
+//! Finds or starts rooms, and does what needs a room before there is one.
+//!
+//! Purpose: start a room's actor on first use, at most so many (I4); make rooms; post to a person; compare the heads of the rooms that
+//! are wanted with the store, so that the loss of a last event is found too. Neighbours: `handle` sends here what finds no room awake.
+//! Class: permanent. A panic costs what is being made here an *outcome unknown*; rooms that are awake do not notice.
+//! Must not know: what a room does.
+
+use std::sync::Arc;
+
+use actix::dev::SendError;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
+
+use super::actor::{RoomActor, Surroundings, Waking};
+use super::map::{Map, Pulse, refuse_unsent};
+use super::messages::{Create, Creation, DirectPosted, HeadSeen, PostDirect, PostGroup, Refusable, Wake, or_unknown};
+use super::state::posting::{Answers, Posted};
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::RoomId;
+use crate::domain::message::Post;
+use crate::domain::order::Revision;
+use crate::faults;
+use crate::persistence::handle::Key;
+use crate::persistence::owed::Owed;
+use crate::store::StoreError;
+use crate::store::rooms::{self, FirstDirect, FirstDirectOutcome};
+use crate::supervision::mailbox::Queued;
+use crate::supervision::policy::RestartPolicy;
+use crate::supervision::reply::reply;
+use crate::supervision::supervisor::ChildSpec;
+use crate::supervision::tree::Supervisor;
+
+/// Rooms whose heads are asked for in one statement.
+const HEADS_PER_READ: usize = 500;
+
+/// The actor.
+pub(super) struct Directory {
+    pub(super) supervisor: Supervisor,
+    pub(super) room_policy: RestartPolicy,
+    pub(super) with: Arc<Surroundings>,
+    pub(super) map: Map,
+    /// Heads are being compared.
+    pub(super) comparing: bool,
+}
+
+impl Actor for Directory {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.comparing = false;
+        ctx.run_interval(self.with.settings.head_check_interval, |directory, ctx| directory.compare_heads(ctx));
+    }
+}
+
+/// All it keeps is in the map, which panics leave whole.
+impl Supervised for Directory {}
+
+impl<M: Refusable> Handler<Queued<Wake<M>>> for Directory
+where
+    RoomActor: Handler<Queued<M>>,
+{
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<Wake<M>>, _: &mut Self::Context) {
+        faults::panic_point("directory.panic");
+        let Wake { room, message } = message.open();
+        self.give(room, message);
+    }
+}
+
+impl Handler<Queued<Create>> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<Create>, ctx: &mut Self::Context) {
+        faults::panic_point("directory.panic");
+        let Create { what, mut owed } = message.open();
+        owed.stake();
+        let persistence = &self.with.persistence;
+        let made = match what {
+            Creation::Room(room) => persistence.run(Key::User(room.creator), room),
+            Creation::Group(group) => persistence.run(Key::User(group.creator), group),
+        };
+        ctx.spawn(made.into_actor(self).map(|made, directory, _| {
+            let made = or_unknown(made);
+            if let Ok(changed) = &made {
+                directory.with.relays.announce_user_heads(&changed.user_heads);
+            }
+            owed.settle(made);
+        }));
+    }
+}
+
+impl Handler<Queued<PostDirect>> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<PostDirect>, ctx: &mut Self::Context) {
+        faults::panic_point("directory.panic");
+        let direct = message.open();
+        let (store, author, other) = (self.with.store.clone(), direct.post.author, direct.other);
+        let found =
+            async move { store.read(move |db| Box::pin(async move { rooms::direct_room(db, author, other).await })).await };
+        ctx.spawn(found.into_actor(self).map(|found, directory, ctx| directory.post_direct(found, direct, ctx)));
+    }
+}
+
+impl Directory {
+    /// Gives a message to a room, which is started if it sleeps.
+    fn give<M: Refusable>(&self, room: RoomId, message: M)
+    where
+        RoomActor: Handler<Queued<M>>,
+    {
+        let busy = Refusal::busy(self.with.busy_retry_after);
+        match self.map.try_send(room, message) {
+            Ok(()) => {}
+            Err(SendError::Closed(message)) if self.map.len() < self.with.rooms_awake_max => {
+                self.wake(room);
+                if let Err(unsent) = self.map.try_send(room, message) {
+                    refuse_unsent(unsent, busy);
+                }
+            }
+            Err(SendError::Closed(message)) => message.refuse(busy),
+            Err(full) => refuse_unsent(full, busy),
+        }
+    }
+
+    fn wake(&self, room: RoomId) {
+        let waking = if self.map.has_crashed(room) { Waking::Replaced } else { Waking::Fresh };
+        let pulse = Arc::new(Pulse::default());
+        let actor = RoomActor::new(room, Arc::clone(&self.with), self.map.clone(), Arc::clone(&pulse), waking);
+        let mailbox_capacity = u32::try_from(self.with.settings.mailbox).unwrap_or(u32::MAX);
+        let spec = ChildSpec { kind: "room", name: room.to_string().into(), policy: self.room_policy, mailbox_capacity };
+        let mailbox = self.supervisor.spawn(spec, |_| actor);
+        self.map.enter(room, mailbox, pulse);
+    }
+
+    fn post_direct(&self, found: Result<Option<RoomId>, StoreError>, direct: PostDirect, ctx: &mut Context<Self>) {
+        match found {
+            Ok(Some(room)) => self.post_to(room, direct.post, direct.deadline, direct.owed, ctx),
+            Ok(None) => self.first_direct(direct, ctx),
+            Err(error) => direct.owed.settle(Err(error.fault().into())),
+        }
+    }
+
+    fn first_direct(&self, direct: PostDirect, ctx: &mut Context<Self>) {
+        let PostDirect { other, post, deadline, mut owed } = direct;
+        owed.stake();
+        // One key for both directions, so that two first messages queue up instead of colliding.
+        let key = Key::User(post.author.min(other));
+        let (now, limits) = (self.with.clock.now(), self.with.room_limits);
+        let first = FirstDirect { other, room: RoomId::generate(), post: post.clone(), now, limits };
+        let made = self.with.persistence.run(key, first);
+        ctx.spawn(made.into_actor(self).map(move |made, directory, ctx| match or_unknown(made) {
+            Ok(FirstDirectOutcome::Made { changed, message }) => {
+                directory.with.relays.announce_user_heads(&changed.user_heads);
+                let posted =
+                    Posted { seq: message.seq, revision: message.revision, created_at: message.created_at, repeat: false };
+                owed.settle(Ok(DirectPosted { room: changed.room.id, posted }));
+            }
+            Ok(FirstDirectOutcome::Exists(room)) => directory.post_to(room, post, deadline, owed, ctx),
+            Err(refusal) => owed.settle(Err(refusal)),
+        }));
+    }
+
+    fn post_to(
+        &self,
+        room: RoomId,
+        post: Post,
+        deadline: tokio::time::Instant,
+        mut owed: Owed<DirectPosted>,
+        ctx: &mut Context<Self>,
+    ) {
+        owed.stake();
+        let (reply_to, answers) = reply::<Result<Answers, Refusal>>();
+        self.give(room, PostGroup { posts: vec![post], deadline, stale: 0, owed: Owed::new(reply_to) });
+        ctx.spawn(answers.into_actor(self).map(move |answers, _, _| {
+            let answer =
+                or_unknown(answers).and_then(|answers| answers.into_iter().next().unwrap_or(Err(Fault::Internal.into())));
+            owed.settle(answer.map(|posted| DirectPosted { room, posted }));
+        }));
+    }
+
+    /// Finds the commits nobody told of: a lost answer, another writer.
+    fn compare_heads(&mut self, ctx: &mut Context<Self>) {
+        let attached = self.map.attached();
+        for (room, ..) in attached.iter().filter(|(.., crashed)| *crashed) {
+            // Its relays still wait: it recovers without waiting for somebody to speak.
+            self.wake(*room);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact")]
+        metrics::gauge!(crate::telemetry::metrics::ROOMS_AWAKE).set(self.map.len() as f64);
+        if self.comparing || attached.is_empty() {
+            return;
+        }
+        self.comparing = true;
+        let (store, map) = (self.with.store.clone(), self.map.clone());
+        let compare = async move {
+            for part in attached.chunks(HEADS_PER_READ) {
+                let known: Vec<(RoomId, Revision)> = part.iter().map(|(room, known, _)| (*room, *known)).collect();
+                let ids: Vec<RoomId> = known.iter().map(|(room, _)| *room).collect();
+                let heads = store.read(move |db| Box::pin(async move { rooms::heads(db, &ids).await })).await.unwrap_or_default();
+                let known: std::collections::HashMap<RoomId, Revision> = known.into_iter().collect();
+                for (room, head) in heads {
+                    if known.get(&room).is_some_and(|known| *known < head) {
+                        // Asleep or full: it is seen again.
+                        map.try_send(room, HeadSeen(head)).ok();
+                    }
+                }
+            }
+        };
+        ctx.spawn(compare.into_actor(self).map(|(), directory, _| directory.comparing = false));
+    }
+}

@@ -1,0 +1,225 @@
+//! What everybody else holds of rooms.
+//!
+//! Purpose: typed methods that never wait, each with an answer to come; a room that sleeps is woken by asking it something.
+//! Must not know: whether a room is awake.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::Handler;
+use actix::dev::SendError;
+
+use super::actor::{RoomActor, Surroundings};
+use super::directory::Directory;
+use super::map::{Map, refuse_unsent};
+use super::messages::{
+    Attach, Attached, Change, CommittedElsewhere, Create, Creation, Detach, DirectPosted, PostDirect, PostGroup, Refusable,
+    SendAgain, Wake,
+};
+use super::state::order::Committed;
+use super::state::posting::Answers;
+use crate::config::Config;
+use crate::delivery::feeds::Feeds;
+use crate::delivery::handle::{RelayHandle, Relays};
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::message::Post;
+use crate::domain::order::Revision;
+use crate::domain::room::RoomChange;
+use crate::domain::time::Clock;
+use crate::domain::user::Actor;
+use crate::persistence::handle::Persistence;
+use crate::persistence::owed::Owed;
+use crate::store::Store;
+use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits};
+use crate::supervision::mailbox::{Mailbox, Queued};
+use crate::supervision::policy::RestartPolicy;
+use crate::supervision::reply::{Answer, reply};
+use crate::supervision::supervisor::ChildSpec;
+use crate::supervision::tree::Supervisor;
+
+/// An answer of a room; a group of posts is answered post by post inside.
+pub type Answered<T> = Answer<Result<T, Refusal>>;
+
+/// All rooms of the node. Clones share them; may be used from any thread.
+#[derive(Clone)]
+pub struct Rooms {
+    directory: Mailbox<Directory>,
+    map: Map,
+    persistence: Persistence,
+    busy: Refusal,
+}
+
+/// What rooms are started with.
+pub struct Start<'a> {
+    /// Under whom they run: transient, restarted after a panic only.
+    pub supervisor: &'a Supervisor,
+    /// How the directory is restarted: permanent.
+    pub directory_policy: RestartPolicy,
+    /// How a room is restarted: transient.
+    pub room_policy: RestartPolicy,
+    /// For reading.
+    pub store: Store,
+    /// For writing.
+    pub persistence: Persistence,
+    /// Whom to deliver to.
+    pub relays: Relays,
+    /// The time.
+    pub clock: Clock,
+    /// Sections `room`, `limits`, `database`, `resume`.
+    pub settings: &'a Config,
+}
+
+impl Rooms {
+    /// Starts the directory on the current thread's arbiter, which will run all rooms.
+    #[must_use]
+    pub fn start(start: Start<'_>) -> Self {
+        let settings = start.settings;
+        let with = Arc::new(Surroundings {
+            store: start.store,
+            persistence: start.persistence.clone(),
+            relays: start.relays,
+            clock: start.clock,
+            settings: settings.room.clone(),
+            room_limits: RoomLimits::from(&settings.limits),
+            rooms_awake_max: settings.limits.rooms_awake,
+            page_rows: settings.resume.page_rows,
+            busy_retry_after: settings.database.busy_retry_after,
+            commit_deadline: settings.database.commit_deadline,
+            retry_after: settings.database.retry_max,
+        });
+        let map = Map::new();
+        let directory = Directory {
+            supervisor: start.supervisor.clone(),
+            room_policy: start.room_policy,
+            with,
+            map: map.clone(),
+            comparing: false,
+        };
+        // As many may knock as may be awake: after a restart of the node everybody comes at once.
+        let mailbox_capacity = u32::try_from(settings.limits.rooms_awake).unwrap_or(u32::MAX);
+        let spec = ChildSpec { kind: "directory", name: "directory".into(), policy: start.directory_policy, mailbox_capacity };
+        let directory = start.supervisor.spawn(spec, |_| directory);
+        let busy = Refusal::busy(settings.database.busy_retry_after);
+        Self { directory, map, persistence: start.persistence, busy }
+    }
+
+    /// Posts of one session to a room, in order; answered one by one inside.
+    pub fn post(&self, room: RoomId, posts: Vec<Post>) -> Answered<Answers> {
+        let deadline = self.persistence.deadline();
+        self.ask(room, |owed| PostGroup { posts, deadline, stale: 0, owed })
+    }
+
+    /// Changes a room or somebody's membership.
+    pub fn change(&self, room: RoomId, actor: Actor, change: RoomChange) -> Answered<Changed> {
+        self.ask(room, |owed| Change { actor, change, owed })
+    }
+
+    /// Has a room delivered to a relay on which somebody wants it. To be asked after the relay knows of the subscription, and before
+    /// what was missed is read (I6). `attachment` is the number the relay gave.
+    pub fn attach(&self, room: RoomId, user: UserId, relay: RelayHandle, attachment: u64) -> Answered<Attached> {
+        self.ask(room, |owed| Attach { user, relay, attachment, owed })
+    }
+
+    /// Nobody on the relay wants the room any more. May be lost.
+    pub fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64) {
+        self.tell(room, Detach { relay: relay.clone(), attachment });
+    }
+
+    /// Makes a room. `room.room` is its new id.
+    pub fn create(&self, room: CreateRoom) -> Answered<Changed> {
+        self.ask_directory(|owed| Create { what: Creation::Room(room), owed }, |create, refusal| create.owed.settle(Err(refusal)))
+    }
+
+    /// Makes a group.
+    pub fn create_group(&self, group: CreateGroup) -> Answered<Changed> {
+        self.ask_directory(
+            |owed| Create { what: Creation::Group(group), owed },
+            |create, refusal| create.owed.settle(Err(refusal)),
+        )
+    }
+
+    /// Posts to a person; the room of the two is made with their first message.
+    pub fn post_direct(&self, other: UserId, post: Post) -> Answered<DirectPosted> {
+        let deadline = self.persistence.deadline();
+        self.ask_directory(|owed| PostDirect { other, post, deadline, owed }, |direct, refusal| direct.owed.settle(Err(refusal)))
+    }
+
+    /// A room was changed by others than the room, such as the deletion of an account: those who see it are told now.
+    pub fn committed(&self, changed: Changed) {
+        if let Some(changes) = changed.changes {
+            self.tell(changed.room.id, CommittedElsewhere(Committed { changes, room: Some(changed.room) }));
+        }
+    }
+
+    /// How many rooms are awake.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Asks a room, which is woken if it sleeps.
+    fn ask<T, M: Refusable>(&self, room: RoomId, question: impl FnOnce(Owed<T>) -> M) -> Answered<T>
+    where
+        RoomActor: Handler<Queued<M>>,
+    {
+        let (reply_to, answer) = reply();
+        match self.map.try_send(room, question(Owed::new(reply_to))) {
+            Ok(()) => {}
+            // It sleeps, or fell asleep this moment: the directory knows.
+            Err(SendError::Closed(message)) => self.wake(room, message),
+            Err(full) => refuse_unsent(full, self.busy),
+        }
+        answer
+    }
+
+    fn wake<M: Refusable>(&self, room: RoomId, message: M)
+    where
+        RoomActor: Handler<Queued<M>>,
+    {
+        match self.directory.try_send(Wake { room, message }) {
+            Ok(()) => {}
+            Err(SendError::Full(Wake { message, .. })) => message.refuse(self.busy),
+            Err(SendError::Closed(Wake { message, .. })) => message.refuse(Fault::Unavailable.into()),
+        }
+    }
+
+    /// Tells a room that is awake; to one that sleeps it is no news. Whether it was taken.
+    fn tell<M>(&self, room: RoomId, message: M) -> bool
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        RoomActor: Handler<Queued<M>>,
+    {
+        self.map.try_send(room, message).is_ok()
+    }
+
+    fn ask_directory<T, M>(&self, question: impl FnOnce(Owed<T>) -> M, refuse: impl FnOnce(M, Refusal)) -> Answered<T>
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        Directory: Handler<Queued<M>>,
+    {
+        let (reply_to, answer) = reply();
+        match self.directory.try_send(question(Owed::new(reply_to))) {
+            Ok(()) => {}
+            Err(SendError::Full(message)) => refuse(message, self.busy),
+            Err(SendError::Closed(message)) => refuse(message, Fault::Unavailable.into()),
+        }
+        answer
+    }
+}
+
+impl Feeds for Rooms {
+    fn refill(&self, relay: &RelayHandle, room: RoomId, after: Revision) -> bool {
+        self.tell(room, SendAgain { relay: relay.clone(), after })
+    }
+
+    fn unwanted(&self, relay: &RelayHandle, room: RoomId, attachment: u64) {
+        self.detach(room, relay, attachment);
+    }
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rooms({} awake)", self.map.len())
+    }
+}

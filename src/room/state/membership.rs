@@ -1,0 +1,200 @@
+//! A room and the people in it, as of its last change: what posts and sights are decided from.
+//!
+//! Purpose: answer who may post and see what without asking the store, and name the `policy_revision` the answer holds for; the store
+//! compares it under the lock (I10). Neighbours: filled from the store's load, kept up by what `order` lets out.
+//! Invariant: `policy_revision` never claims a change that is not applied; too low is harmless, the store then says so.
+//! Must not know: why a person stands where they stand.
+
+use std::collections::HashMap;
+
+use crate::domain::fault::Fault;
+use crate::domain::ids::UserId;
+use crate::domain::member::Member;
+use crate::domain::message::Item;
+use crate::domain::order::Revision;
+use crate::domain::room::Room;
+use crate::policy::{Sight, may_post, may_read};
+
+use super::order::Committed;
+
+/// The room as it is known.
+#[derive(Debug)]
+pub struct Membership {
+    room: Room,
+    members: HashMap<UserId, Member>,
+}
+
+impl Membership {
+    /// As loaded.
+    #[must_use]
+    pub fn new(room: Room, members: Vec<Member>) -> Self {
+        Self { room, members: members.into_iter().map(|member| (member.user, member)).collect() }
+    }
+
+    /// The room.
+    #[must_use]
+    pub const fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The revision that verdicts given now hold for.
+    #[must_use]
+    pub const fn policy_revision(&self) -> Revision {
+        self.room.policy_revision
+    }
+
+    /// May this person post?
+    ///
+    /// # Errors
+    /// What the person sees.
+    pub fn may_post(&self, user: UserId) -> Result<(), Fault> {
+        may_post(&self.room, self.members.get(&user))
+    }
+
+    /// What does this person see?
+    ///
+    /// # Errors
+    /// What the person sees instead.
+    pub fn sight(&self, user: UserId) -> Result<Sight, Fault> {
+        may_read(&self.room, self.members.get(&user))
+    }
+
+    /// The room is gone.
+    pub const fn note_deleted(&mut self) {
+        self.room.deleted = true;
+    }
+
+    /// Takes over a change; to be called in the order of revisions.
+    pub fn apply(&mut self, committed: &Committed) {
+        for item in &committed.changes.items {
+            match item {
+                Item::Member(member) => self.put(member),
+                Item::Room(room) if room.settings_revision >= self.room.settings_revision => {
+                    // The row may have been read later than this revision, its claim included: that one waits until it is due.
+                    let (head, policy_revision) = (self.room.head, self.room.policy_revision);
+                    self.room = Room { head, policy_revision, ..(**room).clone() };
+                }
+                Item::Message(message) => {
+                    self.room.last_seq = self.room.last_seq.max(message.seq);
+                    self.room.last_created_at = self.room.last_created_at.max(message.created_at);
+                }
+                Item::Room(_) | Item::Notice(_) => {}
+            }
+        }
+        if let Some(room) = &committed.room
+            && room.head >= self.room.head
+        {
+            self.room = room.clone();
+        }
+        self.room.head = self.room.head.max(committed.changes.to);
+    }
+
+    /// Takes over what was loaded anew, unless this is newer already.
+    pub fn reload(&mut self, room: Room, members: Vec<Member>) {
+        if room.head >= self.room.head {
+            self.room = room;
+            members.iter().for_each(|member| self.put(member));
+        }
+    }
+
+    fn put(&mut self, member: &Member) {
+        let newer = self.members.get(&member.user).is_none_or(|known| known.revision <= member.revision);
+        if newer {
+            self.members.insert(member.user, member.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::ids::RoomId;
+    use crate::domain::member::{MemberState, Role};
+    use crate::domain::message::Changes;
+    use crate::domain::order::Seq;
+    use crate::domain::room::{HistoryRule, RoomKind};
+    use chrono::DateTime;
+
+    pub(crate) fn room(head: u64, policy_revision: u64) -> Room {
+        Room {
+            id: RoomId(uuid::Uuid::nil()),
+            kind: RoomKind::Private,
+            name: "hall".into(),
+            topic: String::new(),
+            history: HistoryRule::All,
+            archived: false,
+            deleted: false,
+            created_by: UserId::generate(),
+            created_at: DateTime::UNIX_EPOCH,
+            last_seq: Seq(0),
+            head: Revision(head),
+            policy_revision: Revision(policy_revision),
+            settings_revision: Revision(1),
+            last_created_at: DateTime::UNIX_EPOCH,
+            member_count: 1,
+        }
+    }
+
+    pub(crate) fn member(user: UserId, state: MemberState, revision: u64) -> Member {
+        Member {
+            room: RoomId(uuid::Uuid::nil()),
+            user,
+            state,
+            role: Role::Member,
+            visible_from_seq: Seq(1),
+            joined_revision: Revision(1),
+            revision: Revision(revision),
+            stream_revision: Revision(1),
+            by: None,
+            reason: None,
+            changed_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn change(to: u64, items: Vec<Item>, room: Option<Room>) -> Committed {
+        let changes = Changes { room: RoomId(uuid::Uuid::nil()), from: Revision(to - 1), to: Revision(to), items };
+        Committed { changes, room }
+    }
+
+    #[test]
+    fn a_kick_that_is_applied_raises_the_claim_and_ends_the_right() {
+        let user = UserId::generate();
+        let mut membership = Membership::new(room(3, 2), vec![member(user, MemberState::Joined, 2)]);
+        assert_eq!(membership.may_post(user), Ok(()));
+        let kicked = Item::Member(member(user, MemberState::Left, 4));
+        membership.apply(&change(4, vec![kicked], Some(room(4, 4))));
+        assert_eq!(membership.may_post(user), Err(Fault::NotMember));
+        assert_eq!(membership.sight(user), Err(Fault::NotMember));
+        assert_eq!(membership.policy_revision(), Revision(4));
+    }
+
+    #[test]
+    fn rows_without_their_room_never_raise_the_claim() {
+        let user = UserId::generate();
+        let mut membership = Membership::new(room(3, 2), vec![]);
+        let newer = Room { archived: true, settings_revision: Revision(4), ..room(9, 9) };
+        let joined = Item::Member(member(user, MemberState::Joined, 4));
+        membership.apply(&change(4, vec![joined, Item::Room(Box::new(newer))], None));
+        assert_eq!(membership.policy_revision(), Revision(2));
+        assert_eq!(membership.may_post(user), Err(Fault::RoomArchived));
+    }
+
+    #[test]
+    fn an_older_row_does_not_undo_a_newer_one() {
+        let user = UserId::generate();
+        let mut membership = Membership::new(room(9, 9), vec![member(user, MemberState::Left, 8)]);
+        membership.apply(&change(6, vec![Item::Member(member(user, MemberState::Joined, 6))], None));
+        assert_eq!(membership.may_post(user), Err(Fault::NotMember));
+        membership.reload(room(7, 7), vec![member(user, MemberState::Joined, 6)]);
+        assert_eq!(membership.policy_revision(), Revision(9));
+    }
+
+    #[test]
+    fn reloading_brings_what_was_missed() {
+        let user = UserId::generate();
+        let mut membership = Membership::new(room(3, 2), vec![]);
+        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
+        membership.reload(room(5, 5), vec![member(user, MemberState::Joined, 5)]);
+        assert_eq!((membership.may_post(user), membership.policy_revision()), (Ok(()), Revision(5)));
+    }
+}

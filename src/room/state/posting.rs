@@ -1,0 +1,193 @@
+//! Posts: from a group that one session sent to what is appended, and back from the store's outcome to its answers.
+//!
+//! Neighbours: `membership` gives the verdict; the actor hands the append on. Invariants: a verdict names the revision it holds for
+//! (I10); posts of a group stay in the order they were sent (I1); what is refused is sent all the same, as it may be a repeat (I3).
+//! Must not know: who waits for the answer.
+
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::RoomId;
+use crate::domain::message::{Changes, Item, Message, Post};
+use crate::domain::order::{Revision, Seq};
+use crate::domain::time::Timestamp;
+use crate::faults;
+use crate::store::messages::{Append, PostOutcome};
+
+use super::membership::Membership;
+
+/// What a post came to that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// The message's number.
+    pub seq: Seq,
+    /// The revision it was committed under.
+    pub revision: Revision,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// It had been stored before.
+    pub repeat: bool,
+}
+
+/// The answers to a group, one for each post in order.
+pub type Answers = Vec<Result<Posted, Refusal>>;
+
+/// How many posts of a room are on their way to the store.
+#[derive(Debug)]
+pub struct InFlight {
+    posts: usize,
+    max: usize,
+}
+
+impl InFlight {
+    /// None of at most `max`.
+    #[must_use]
+    pub const fn new(max: usize) -> Self {
+        Self { posts: 0, max }
+    }
+
+    /// Lets `posts` more be on their way, if there is room for them. A group larger than the bound goes alone.
+    pub const fn begin(&mut self, posts: usize) -> bool {
+        let fits = self.posts == 0 || self.posts + posts <= self.max;
+        if fits {
+            self.posts += posts;
+        }
+        fits
+    }
+
+    /// They have arrived.
+    pub const fn end(&mut self, posts: usize) {
+        self.posts = self.posts.saturating_sub(posts);
+    }
+
+    /// Whether none is on its way.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.posts == 0
+    }
+}
+
+/// What is to be appended for a group, each post with its verdict.
+#[must_use]
+pub fn decide(membership: &Membership, posts: &[Post]) -> Append {
+    let mut posts: Vec<_> = posts.iter().map(|post| (post.clone(), membership.may_post(post.author))).collect();
+    if posts.len() > 1 && faults::hit("room.swap_pair") {
+        posts.swap(0, 1);
+    }
+    Append { room: membership.room().id, policy_revision: membership.policy_revision(), posts }
+}
+
+/// The answer to each post of a group.
+#[must_use]
+pub fn answers(outcomes: &[PostOutcome]) -> Answers {
+    outcomes.iter().map(answer).collect()
+}
+
+fn answer(outcome: &PostOutcome) -> Result<Posted, Refusal> {
+    match outcome {
+        PostOutcome::Stored(Message { seq, revision, created_at, .. }) => {
+            Ok(Posted { seq: *seq, revision: *revision, created_at: *created_at, repeat: false })
+        }
+        PostOutcome::Repeat { seq, revision, created_at } => {
+            Ok(Posted { seq: *seq, revision: *revision, created_at: *created_at, repeat: true })
+        }
+        PostOutcome::Refused(fault) => Err((*fault).into()),
+    }
+}
+
+/// All of a group refused alike: the first for this reason, what was behind it because of that (I1).
+#[must_use]
+pub fn all_refused(refusal: Refusal, posts: usize) -> Answers {
+    let behind = if refusal.fault.row().retry { Fault::PreviousRefused.into() } else { refusal };
+    (0..posts).map(|number| Err(if number == 0 { refusal } else { behind })).collect()
+}
+
+/// What a group changed, in pieces of consecutive revisions; nearly always one.
+#[must_use]
+pub fn changes(room: RoomId, outcomes: Vec<PostOutcome>) -> Vec<Changes> {
+    let mut pieces: Vec<Changes> = Vec::new();
+    for outcome in outcomes {
+        let PostOutcome::Stored(message) = outcome else { continue };
+        let revision = message.revision;
+        match pieces.last_mut() {
+            Some(piece) if piece.to == revision.previous() => {
+                piece.to = revision;
+                piece.items.push(Item::Message(message));
+            }
+            _ => pieces.push(Changes { room, from: revision.previous(), to: revision, items: vec![Item::Message(message)] }),
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::membership::tests::{member, room};
+    use super::*;
+    use crate::domain::ids::{ClientId, UserId};
+    use crate::domain::member::MemberState;
+    use crate::domain::text::MessageText;
+    use chrono::DateTime;
+
+    fn post(author: UserId, text: &str) -> Post {
+        Post { author, client_id: ClientId::generate(), text: MessageText::stored(text.into()) }
+    }
+
+    fn stored(number: u64) -> PostOutcome {
+        PostOutcome::Stored(Message {
+            room: room(0, 0).id,
+            seq: Seq(number),
+            revision: Revision(number),
+            author: UserId::generate(),
+            client_id: ClientId::generate(),
+            text: String::new(),
+            created_at: DateTime::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn a_group_keeps_its_order_and_each_post_its_verdict() {
+        let (in_, out) = (UserId::generate(), UserId::generate());
+        let membership =
+            Membership::new(room(5, 4), vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)]);
+        let append = decide(&membership, &[post(in_, "a"), post(out, "b"), post(in_, "c")]);
+        assert_eq!(append.policy_revision, Revision(4));
+        let texts: Vec<_> = append.posts.iter().map(|(post, _)| post.text.as_str()).collect();
+        assert_eq!(texts, ["a", "b", "c"]);
+        let verdicts: Vec<_> = append.posts.iter().map(|(_, verdict)| *verdict).collect();
+        assert_eq!(verdicts, [Ok(()), Err(Fault::Banned), Ok(())]);
+    }
+
+    #[test]
+    fn a_retryable_refusal_takes_the_group_behind_it_along() {
+        let faults = |refusal: Fault| {
+            all_refused(refusal.into(), 3).into_iter().map(|answer| answer.unwrap_err().fault).collect::<Vec<_>>()
+        };
+        assert_eq!(faults(Fault::Unavailable), [Fault::Unavailable, Fault::PreviousRefused, Fault::PreviousRefused]);
+        assert_eq!(faults(Fault::NotFound), [Fault::NotFound; 3]);
+    }
+
+    #[test]
+    fn a_run_is_one_piece_and_a_gap_in_it_makes_two() {
+        let refused = PostOutcome::Refused(Fault::Banned);
+        let pieces = changes(room(0, 0).id, vec![stored(4), refused, stored(5), stored(7)]);
+        let spans: Vec<_> = pieces.iter().map(|piece| (piece.from.0, piece.to.0, piece.items.len())).collect();
+        assert_eq!(spans, [(3, 5, 2), (6, 7, 1)]);
+    }
+
+    #[test]
+    fn a_repeat_is_answered_and_changes_nothing() {
+        let repeat = PostOutcome::Repeat { seq: Seq(3), revision: Revision(8), created_at: DateTime::UNIX_EPOCH };
+        let answer = answers(std::slice::from_ref(&repeat)).pop().unwrap().unwrap();
+        assert!(answer.repeat && answer.seq == Seq(3));
+        assert!(changes(room(0, 0).id, vec![repeat]).is_empty());
+    }
+
+    #[test]
+    fn posts_in_flight_are_bounded() {
+        let mut in_flight = InFlight::new(3);
+        assert!(in_flight.begin(2));
+        assert!(!in_flight.begin(2));
+        assert!(in_flight.begin(1));
+        in_flight.end(3);
+        assert!(in_flight.is_empty() && in_flight.begin(9));
+    }
+}

@@ -1,0 +1,1 @@
+//! Rooms with the store, persistence and relays they have in production.
