@@ -1,1 +1,16 @@
-//! Routes, extractors, status codes.
+//! The REST API: routes, what they take and answer, status codes.
+//!
+//! Level 7. [`routes`] has every route on one page; each entity has a file with its handlers, which are short: take strict input, ask a
+//! handle or the store, answer in the shapes of `protocol`. Reads skip the actors: a store read, decided by `policy` with the rows just
+//! read. Writes go the way they go from a socket. What goes wrong becomes a problem document in [`error`], from the one fault table.
+//!
+//! Must not know: SQL, actors (handles only), frames.
+
+pub mod auth;
+pub mod error;
+pub mod health;
+pub mod idempotency;
+pub mod input;
+pub mod page;
+pub mod parts;
+pub mod schema;

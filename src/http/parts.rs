@@ -1,0 +1,58 @@
+//! What handlers work with: handles of everything below, shared by all worker threads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::auth::Authenticate;
+use super::error::Problem;
+use super::health::NodeState;
+use super::idempotency::LinkSecrets;
+use crate::config::Config;
+use crate::domain::time::Clock;
+use crate::persistence::handle::Persistence;
+use crate::presence::handle::Presence;
+use crate::store::{Db, Reply, Store};
+use crate::supervision::tree::Supervisor;
+use crate::telemetry::metrics as names;
+
+/// All of it; one per process, in an `Arc`.
+pub struct Parts {
+    /// For reading.
+    pub store: Store,
+    /// For writes that are no room's.
+    pub persistence: Persistence,
+    /// Who is online.
+    pub presence: Presence,
+    /// Whose token this is.
+    pub authenticate: Arc<dyn Authenticate>,
+    /// The time.
+    pub clock: Clock,
+    /// The root of the supervision tree.
+    pub tree: Supervisor,
+    /// Whether this node is starting, serving or draining.
+    pub node: NodeState,
+    /// Makes the secrets of links.
+    pub link_secrets: LinkSecrets,
+    /// All settings.
+    pub settings: Arc<Config>,
+}
+
+impl Parts {
+    /// Reads from the store; `name` labels its metric.
+    ///
+    /// # Errors
+    /// What the store answers, as a problem.
+    pub async fn read<T, F>(&self, name: &'static str, ask: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Send + 'static,
+    {
+        let begun = Instant::now();
+        let answer = self.store.read(ask).await;
+        metrics::histogram!(names::READ_SECONDS, "read" => name).record(begun.elapsed());
+        answer.map_err(|error| match error {
+            crate::store::StoreError::Busy => crate::domain::fault::Refusal::busy(self.settings.database.busy_retry_after).into(),
+            error => error.into(),
+        })
+    }
+}
