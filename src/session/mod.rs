@@ -1,1 +1,13 @@
-//! One person's connection.
+//! One person's live connection.
+//!
+//! Purpose: own the socket, speak protocol v1 over it, and turn commands into questions to rooms, presence and accounts. Reading
+//! order: [`decode`] (bytes to messages), [`handshake`], [`socket`] (reads and writes).
+//!
+//! Neighbours: the relay of its thread feeds its outbox; rooms, accounts, presence and the store answer it through `ports`.
+//!
+//! Invariants: one reply per command; posts of one session to one room commit in sending order (I1); a client that resumes gets
+//! exactly what it missed, then what is new, without gap or repeat (I6, I7); nothing is buffered without a bound (I4).
+//!
+//! Must not know: other sessions, SQL, the bus.
+
+pub mod decode;
