@@ -3,7 +3,7 @@
 //! Purpose: the relay and the session put finished frames in, the socket's writer takes all of them out with one vectored write per
 //! wake-up. Neighbours: relay and session of the same thread share an outbox; nobody else reaches it.
 //!
-//! Invariants: never more than `max_bytes` wait, save the control frames that end it; an outbox that is full closes its own socket as
+//! Invariants: never more than `max_bytes` wait, save a single frame and the close frame; an outbox that is full closes its own socket as
 //! *slow consumer* and drops what waits, which the client then resumes (I4); a frame begun on the wire is finished before anything
 //! else; after a close nothing but its close frame is added. An empty outbox holds no buffer.
 //!
@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 /// Frames in one vectored write. Past some dozens a longer vector saves nothing; it lives on the stack.
 const SLICES: usize = 64;
@@ -49,13 +50,15 @@ pub struct Notes {
     pub user_head: Option<Revision>,
     /// Rooms whose subscription the relay has ended, and why.
     pub ended: Vec<(RoomId, Fault)>,
+    /// The server stops: tell the client to come back after this time, finish what is open, close.
+    pub drain: Option<Duration>,
 }
 
 impl Notes {
     /// Nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.user_head.is_none() && self.ended.is_empty()
+        self.user_head.is_none() && self.ended.is_empty() && self.drain.is_none()
     }
 }
 
@@ -92,7 +95,8 @@ impl Outbox {
         if state.close.is_some() {
             return false;
         }
-        let fits = state.bytes + frame.len() <= state.max_bytes;
+        // One frame alone is always taken: it was bounded by whoever made it.
+        let fits = state.frames.is_empty() || state.bytes + frame.len() <= state.max_bytes;
         if fits {
             state.add(frame);
         } else {
@@ -153,6 +157,13 @@ impl Outbox {
     pub fn note_ended(&self, room: RoomId, fault: Fault) {
         let mut state = self.0.borrow_mut();
         state.notes.ended.push((room, fault));
+        state.wake();
+    }
+
+    /// Tells the session that the server stops.
+    pub fn note_drain(&self, come_back_after: Duration) {
+        let mut state = self.0.borrow_mut();
+        state.notes.drain.get_or_insert(come_back_after);
         state.wake();
     }
 

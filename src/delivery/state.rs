@@ -1,7 +1,8 @@
 //! Who on this thread receives what: the relay's state, which sessions of the thread use directly.
 //!
-//! Purpose: subscriptions by room and outboxes by person (presence watches are in [`super::watches`]); pure bookkeeping over outboxes. Neighbours: the relay actor
-//! applies what arrives from other threads, sessions subscribe and register, both on one thread and never at once.
+//! Purpose: subscriptions by room and outboxes by person (presence watches are in [`super::watches`]); pure bookkeeping over outboxes.
+//! Neighbours: the relay actor applies what arrives from other threads, sessions subscribe and register, both on one thread and never at
+//! once.
 //! Invariants: those of the module. Must not know: threads, actors, time.
 
 use super::envelope::{Ending, Envelope};
@@ -322,3 +323,7 @@ pub(super) fn remove_from(map: &mut HashMap<UserId, Vec<Seat>>, user: UserId, se
         }
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,290 @@
+//! The relay's rules, without threads.
+
+use super::*;
+use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::message::{Changes, Item, Message};
+use crate::domain::time::Timestamp;
+use proptest::prelude::*;
+
+struct Bench {
+    state: State,
+    room: RoomId,
+}
+
+struct Person {
+    seat: Seat,
+    user: UserId,
+    login: LoginId,
+    outbox: Outbox,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { state: State::default(), room: RoomId::generate() }
+    }
+
+    fn connect(&mut self) -> Person {
+        self.connect_as(UserId::generate())
+    }
+
+    fn connect_as(&mut self, user: UserId) -> Person {
+        let (login, outbox) = (LoginId::generate(), Outbox::new(1 << 20));
+        let seat = self.state.register(SessionId::generate(), user, login, outbox.clone());
+        Person { seat, user, login, outbox }
+    }
+
+    /// Somebody who receives the room live from `at` on.
+    fn live(&mut self, at: u64) -> Person {
+        let person = self.connect();
+        self.follow(&person, at, 1);
+        person
+    }
+
+    fn follow(&mut self, person: &Person, at: u64, joined: u64) {
+        self.state.subscribe(person.seat, self.room).unwrap();
+        self.state.admit(person.seat, self.room, Seq(1), Revision(joined));
+        assert_eq!(self.state.caught_up(person.seat, self.room, Revision(at)), CaughtUp::Live);
+    }
+
+    fn say(&mut self, from: u64, to: u64) -> Appended {
+        let items = (from + 1..=to).map(|number| message(self.room, number)).collect();
+        self.append(from, to, items)
+    }
+
+    fn append(&mut self, from: u64, to: u64, items: Vec<Item>) -> Appended {
+        self.state.append(&Envelope::new(Changes { room: self.room, from: Revision(from), to: Revision(to), items }))
+    }
+
+    fn member(&self, user: UserId, state: MemberState, joined: u64, revision: u64) -> Item {
+        Item::Member(Member {
+            room: self.room,
+            user,
+            state,
+            role: Role::Member,
+            visible_from_seq: Seq(1),
+            joined_revision: Revision(joined),
+            revision: Revision(revision),
+            stream_revision: Revision(1),
+            by: None,
+            reason: None,
+            changed_at: Timestamp::UNIX_EPOCH,
+        })
+    }
+}
+
+fn message(room: RoomId, number: u64) -> Item {
+    Item::Message(Message {
+        room,
+        seq: Seq(number),
+        revision: Revision(number),
+        author: UserId::generate(),
+        client_id: crate::domain::ids::ClientId::generate(),
+        text: format!("text {number}"),
+        created_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+fn sent(count: usize) -> Appended {
+    Appended::To { count, unused: None }
+}
+
+/// The (from, to] of every `changes` frame that waits, taken out.
+fn received(outbox: &Outbox) -> Vec<(u64, u64)> {
+    let mut wire = Vec::new();
+    let write = |slices: &[std::io::IoSlice<'_>]| {
+        slices.iter().for_each(|slice| wire.extend_from_slice(slice));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    };
+    outbox.flush(write).unwrap();
+    let mut frames = Vec::new();
+    let mut rest = &wire[..];
+    while let [_, length, after @ ..] = rest {
+        let (length, after) = match length {
+            126 => (usize::from(u16::from_be_bytes([after[0], after[1]])), &after[2..]),
+            short => (usize::from(*short), after),
+        };
+        let value: serde_json::Value = serde_json::from_slice(&after[..length]).unwrap_or_default();
+        let changes = &value["changes"];
+        if let (Some(from), Some(to)) = (changes["from"].as_u64(), changes["to"].as_u64()) {
+            frames.push((from, to));
+        }
+        rest = &after[length..];
+    }
+    frames
+}
+
+#[test]
+fn live_subscriptions_share_one_frame() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.live(4), bench.live(4));
+    assert_eq!(bench.say(4, 5), sent(2));
+    assert_eq!((received(&ann.outbox), received(&bob.outbox)), (vec![(4, 5)], vec![(4, 5)]));
+}
+
+#[test]
+fn a_repeat_is_ignored_and_a_gap_is_reported_until_it_is_filled() {
+    let mut bench = Bench::new();
+    let ann = bench.live(4);
+    assert_eq!(bench.say(4, 5), sent(1));
+    assert_eq!(bench.say(4, 5), Appended::Repeat);
+    assert_eq!(bench.say(7, 8), Appended::Gap { after: Revision(5), ask: true });
+    bench.state.asked(bench.room);
+    assert_eq!(bench.say(8, 9), Appended::Gap { after: Revision(5), ask: false });
+    assert_eq!(bench.say(5, 9), sent(1));
+    assert_eq!(bench.say(9, 10), sent(1));
+    assert_eq!(received(&ann.outbox), [(4, 5), (5, 9), (9, 10)]);
+}
+
+#[test]
+fn who_catches_up_is_shown_nothing_and_learns_the_newest_head() {
+    let mut bench = Bench::new();
+    let _other = bench.live(4);
+    let ann = bench.connect();
+    bench.state.subscribe(ann.seat, bench.room).unwrap();
+    assert_eq!(bench.say(4, 5), sent(1));
+    assert_eq!(bench.say(5, 6), sent(1));
+    // A gap hides its frames, not that there is something to read.
+    assert_eq!(bench.say(8, 9), Appended::Gap { after: Revision(6), ask: true });
+    assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Behind(Revision(9)));
+    assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(9)), CaughtUp::Live);
+    assert_eq!(bench.say(6, 9), sent(1));
+    assert_eq!(bench.say(9, 10), sent(2));
+    assert_eq!(received(&ann.outbox), [(9, 10)], "what it read by itself is not sent again");
+}
+
+#[test]
+fn the_one_whose_membership_ends_sees_that_and_nothing_after_it() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.live(4), bench.live(4));
+    let kicked = bench.member(ann.user, MemberState::Banned, 1, 5);
+    assert_eq!(bench.append(4, 5, vec![kicked]), sent(2));
+    assert_eq!(bench.say(5, 6), sent(1));
+    assert_eq!(received(&ann.outbox), [(4, 5)]);
+    assert_eq!(ann.outbox.take_notes().ended, [(bench.room, Fault::Banned)]);
+    assert_eq!(received(&bob.outbox), [(4, 5), (5, 6)]);
+}
+
+#[test]
+fn an_end_among_other_revisions_shows_nothing_of_them() {
+    let mut bench = Bench::new();
+    let (ann, _bob) = (bench.live(4), bench.live(4));
+    let items = vec![bench.member(ann.user, MemberState::Left, 1, 5), message(bench.room, 6)];
+    assert_eq!(bench.append(4, 6, items), sent(1));
+    assert_eq!(received(&ann.outbox), []);
+}
+
+#[test]
+fn a_newer_joining_ends_subscriptions_of_the_older_one_only() {
+    let mut bench = Bench::new();
+    let user = UserId::generate();
+    let (old, new) = (bench.connect_as(user), bench.connect_as(user));
+    bench.follow(&old, 4, 1);
+    bench.follow(&new, 4, 6);
+    let joined = bench.member(user, MemberState::Joined, 6, 6);
+    assert_eq!(bench.append(4, 6, vec![joined]), sent(1));
+    assert_eq!(old.outbox.take_notes().ended, [(bench.room, Fault::NotMember)]);
+    assert!(new.outbox.take_notes().is_empty());
+}
+
+#[test]
+fn a_change_of_role_ends_nothing() {
+    let mut bench = Bench::new();
+    let ann = bench.connect();
+    bench.follow(&ann, 4, 2);
+    let promoted = bench.member(ann.user, MemberState::Joined, 2, 5);
+    assert_eq!(bench.append(4, 5, vec![promoted]), sent(1));
+    assert!(ann.outbox.take_notes().is_empty());
+}
+
+#[test]
+fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
+    let mut bench = Bench::new();
+    let ann = bench.connect();
+    bench.state.subscribe(ann.seat, bench.room).unwrap();
+    bench.state.admit(ann.seat, bench.room, Seq(100), Revision(1));
+    assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Live);
+    let envelope =
+        Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });
+    let frame = String::from_utf8_lossy(&envelope.frame_from(Seq(100))).into_owned();
+    assert!(frame.contains(r#""items":[]"#) && !frame.contains("text 5"), "{frame}");
+    bench.state.append(&envelope);
+    assert_eq!(received(&ann.outbox), [(4, 5)]);
+}
+
+#[test]
+fn the_first_and_the_last_of_a_thread_are_told() {
+    let mut bench = Bench::new();
+    let (ann, bob) = (bench.connect(), bench.connect());
+    assert_eq!(bench.state.subscribe(ann.seat, bench.room), Some(Subscribed { attachment: 1, first: true }));
+    assert_eq!(bench.state.subscribe(bob.seat, bench.room), Some(Subscribed { attachment: 1, first: false }));
+    assert_eq!(bench.state.unsubscribe(ann.seat, bench.room), None);
+    assert_eq!(bench.state.unsubscribe(bob.seat, bench.room), Some(1));
+    assert_eq!(bench.say(4, 5), Appended::Unwanted);
+    assert_eq!(bench.state.subscribe(bob.seat, bench.room), Some(Subscribed { attachment: 2, first: true }));
+    let left = bench.member(bob.user, MemberState::Left, 1, 5);
+    assert_eq!(bench.append(4, 5, vec![left]), Appended::To { count: 0, unused: Some(2) });
+}
+
+#[test]
+fn a_revocation_cuts_the_sockets_of_its_logins() {
+    let user = UserId::generate();
+    for (logins, expected) in [(0, [true, true]), (1, [true, false]), (2, [false, true])] {
+        let mut bench = Bench::new();
+        let (one, two, other) = (bench.connect_as(user), bench.connect_as(user), bench.connect());
+        let logins = [Logins::All, Logins::One(one.login), Logins::Except(one.login)][logins];
+        bench.state.revoke(Revocation { user, logins });
+        let closed = |person: &Person| person.outbox.closed() == Some(Close::LoggedOut);
+        assert_eq!([closed(&one), closed(&two)], expected);
+        assert!(!closed(&other));
+    }
+}
+
+#[test]
+fn a_deleted_room_ends_for_everybody_here() {
+    let mut bench = Bench::new();
+    let ann = bench.live(4);
+    bench.state.room_gone(bench.room);
+    assert_eq!(ann.outbox.take_notes().ended, [(bench.room, Fault::NotFound)]);
+    assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Ended);
+}
+
+#[test]
+fn closing_all_forgets_everything_but_the_numbers_given_out() {
+    let mut bench = Bench::new();
+    let ann = bench.live(4);
+    bench.state.close_all(Close::Restarted);
+    assert_eq!(ann.outbox.closed(), Some(Close::Restarted));
+    assert_eq!(bench.state.subscribe(ann.seat, bench.room), None);
+    assert_eq!(bench.state.last_attachment(), 1);
+}
+
+proptest! {
+    /// Envelopes may come twice, late or not at all; a client whose gaps are refilled sees every revision once and in order.
+    #[test]
+    fn whatever_comes_in_whatever_order_is_received_dense(steps in proptest::collection::vec((0_u64..12, 1_u64..4), 1..60)) {
+        let mut bench = Bench::new();
+        let ann = bench.live(0);
+        bench.say(0, 1);
+        let (mut head, mut last) = (1, 1);
+        for (back, length) in steps {
+            let from = head.max(3) - back.min(head.max(3));
+            head = head.max(from + length);
+            match bench.say(from, from + length) {
+                Appended::Gap { after, .. } => {
+                    prop_assert_eq!(after.0, last);
+                    bench.say(after.0, from);
+                    bench.say(from, from + length);
+                }
+                Appended::To { .. } | Appended::Repeat => {}
+                Appended::Unwanted => prop_assert!(false, "somebody wants it"),
+            }
+            last = last.max(from + length);
+        }
+        let mut cursor = 0;
+        for (from, to) in received(&ann.outbox) {
+            prop_assert!(from <= cursor && to > cursor, "({from}, {to}] at {cursor}");
+            cursor = to;
+        }
+        prop_assert_eq!(cursor, last);
+    }
+}

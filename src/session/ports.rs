@@ -1,0 +1,95 @@
+//! What a session needs of others, in words of its own: `app` joins it to rooms, presence, accounts and the store; tests record.
+
+use crate::delivery::handle::RelayHandle;
+use crate::domain::fault::Refusal;
+use crate::domain::ids::{Epoch, RoomId, SessionId, UserId};
+use crate::domain::message::{Changes, Post};
+use crate::domain::order::Revision;
+use crate::domain::stream::UserChanges;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Actor;
+use crate::policy::Sight;
+use crate::protocol::v1::command::DeviceState;
+use crate::protocol::v1::reply::Posted;
+use futures_util::future::LocalBoxFuture;
+
+/// An answer to come. It comes within the deadline of whoever was asked; when they fail, as a refusal.
+pub type Promise<T> = LocalBoxFuture<'static, Result<T, Refusal>>;
+
+/// What an access token proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Who.
+    pub actor: Actor,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// A room's answer to somebody who wants to receive it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Its newest revision; everything after it reaches the relay.
+    pub head: Revision,
+    /// What may be shown.
+    pub sight: Sight,
+}
+
+/// What is counted per person, over all their connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A post.
+    Post,
+    /// Any other command.
+    Command,
+}
+
+/// Everybody a session asks. One value for each worker thread.
+pub trait Neighbours {
+    /// Who is the bearer of this token? Looks at revocations, too.
+    fn authenticate(&self, token: String) -> Promise<Proof>;
+
+    /// Which history of the store this is.
+    fn epoch(&self) -> Epoch;
+
+    /// How far the person's own stream has grown.
+    fn user_head(&self, user: UserId) -> Promise<Revision>;
+
+    /// What changed in the person's own stream after `from`; `to` is its head if that was all.
+    fn user_changes(&self, user: UserId, from: Revision, max_items: usize) -> Promise<UserChanges>;
+
+    /// May this person receive the room, and from where on? Has the room feed the relay from its head on, under this number.
+    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached>;
+
+    /// Nobody on the relay receives the room under this number or a lower one any more.
+    fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
+
+    /// The rows of a room that changed in (from, head], or in the first part of it.
+    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max_rows: usize) -> Promise<Changes>;
+
+    /// Posts one after the other, as one run: an answer to each. After a refusal that may be retried all later ones are refused (I1).
+    fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>>;
+
+    /// Posts to a person, in the room of the two, which is made if there is none.
+    fn post_direct(&self, actor: Actor, user: UserId, post: Post) -> Promise<Posted>;
+
+    /// A session is there, registered at its relay.
+    fn connected(&self, session: SessionId, user: UserId, relay: &RelayHandle);
+
+    /// What the device says of its person; `None`: it is in use.
+    fn device(&self, session: SessionId, state: Option<DeviceState>);
+
+    /// A session is gone.
+    fn disconnected(&self, session: SessionId);
+
+    /// Watch these people; how they look comes through the relay.
+    fn watch(&self, session: SessionId, users: Vec<UserId>) -> Promise<()>;
+
+    /// Watch them no more.
+    fn unwatch(&self, session: SessionId, users: Vec<UserId>) -> Result<(), Refusal>;
+
+    /// Counts something a person does.
+    ///
+    /// # Errors
+    /// Busy, with the time after which it fits again.
+    fn count(&self, user: UserId, what: Counted) -> Result<(), Refusal>;
+}
