@@ -10,6 +10,9 @@ use crate::domain::ids::{ClientId, RoomId, UserId};
 use crate::domain::message::Post;
 use std::collections::HashMap;
 
+/// So many targets are remembered for a refusal alone. A client that is refused in more at once should wait for its answers.
+const REMEMBERED: usize = 256;
+
 /// Where posts go in order: a room, or a person whose room may not exist yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -70,6 +73,9 @@ impl Posting {
         max: usize,
         count: impl FnOnce() -> Result<(), Refusal>,
     ) -> Accepted {
+        if self.lines.len() >= REMEMBERED {
+            self.lines.retain(|_, line| !line.under_way.is_empty());
+        }
         let line = self.lines.entry(target).or_default();
         let waiting = line.under_way.len() + line.gathered.len();
         let ticket = Ticket { reference, client_id: post.client_id };
@@ -235,6 +241,16 @@ mod tests {
         let refused = post();
         assert_eq!(sender.send(&refused, None), Accepted::Refused(busy()));
         assert_eq!(sender.send(&post(), Some(&refused)), Accepted::Refused(Fault::PreviousRefused.into()));
+    }
+
+    #[test]
+    fn refusals_in_ever_new_rooms_are_forgotten() {
+        let mut posting = Posting::default();
+        for _ in 0..3 * REMEMBERED {
+            let refused = posting.accept(room(), 1, post(), None, MAX, || Err(busy()));
+            assert_eq!(refused, Accepted::Refused(busy()));
+        }
+        assert!(posting.lines.len() <= REMEMBERED);
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! A rate for one connection, in sixteen bytes (the generic cell rate algorithm). Pure: the time is handed in.
+
+use crate::config::Rate;
+use std::time::{Duration, Instant};
+
+/// When the allowance will be whole again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bucket {
+    whole_at: Option<Instant>,
+}
+
+impl Bucket {
+    /// Takes one from the allowance, if one is left.
+    pub fn take(&mut self, rate: Rate, now: Instant) -> bool {
+        let Rate::Limited { count, per } = rate else {
+            return true;
+        };
+        let each = per / count.get();
+        let whole_at = self.whole_at.map_or(now, |at| at.max(now)) + each;
+        // Rounding down `each` must not refuse the last of a burst.
+        let fits = whole_at.saturating_duration_since(now) <= per.max(Duration::from_nanos(1));
+        if fits {
+            self.whole_at = Some(whole_at);
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate() {
+        let rate: Rate = "3/3s".parse().unwrap();
+        let (mut bucket, start) = (Bucket::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        let taken: Vec<_> = (0..4).map(|_| bucket.take(rate, start)).collect();
+        assert_eq!(taken, [true, true, true, false]);
+        assert!(bucket.take(rate, start + second));
+        assert!(!bucket.take(rate, start + second));
+        assert!((0..3).all(|_| bucket.take(rate, start + 10 * second)));
+        assert!((0..100).all(|_| bucket.take(Rate::Unlimited, start)));
+    }
+}
