@@ -22,6 +22,8 @@ pub struct Rates {
     pub requests_per_address: Rate,
     /// REST requests per account.
     pub requests_per_account: Rate,
+    /// WebSocket frames of any kind per connection; beyond it the socket is closed as too_fast.
+    pub frames_per_connection: Rate,
     /// WebSocket commands per account, posts not counted.
     pub commands_per_account: Rate,
     /// Posts per account, over socket and REST together.

@@ -26,4 +26,8 @@ pub struct Session {
     /// Time the peer has to answer a close frame before the socket is dropped.
     #[serde(deserialize_with = "duration")]
     pub close_timeout: Duration,
+    /// Frames that are no commands after which a socket is closed as bad_commands.
+    pub bad_frames_max: usize,
+    /// Messages waiting for one relay, the actor that feeds the sockets of one worker thread; rooms send again what it refused.
+    pub relay_mailbox: usize,
 }

@@ -29,12 +29,7 @@ impl Gate {
     /// Open for at most `max` connections.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self(Arc::new(Inner {
-            max,
-            open: AtomicUsize::new(0),
-            closed: watch::Sender::new(false),
-            empty: watch::Sender::new(()),
-        }))
+        Self(Arc::new(Inner { max, open: AtomicUsize::new(0), closed: watch::Sender::new(false), empty: watch::Sender::new(()) }))
     }
 
     /// Takes a place.

@@ -1,7 +1,8 @@
 //! One person's live connection.
 //!
 //! Purpose: own the socket, speak protocol v1 over it, and turn commands into questions to rooms, presence and accounts. Reading
-//! order: [`decode`] (bytes to messages), [`handshake`], [`socket`] (reads and writes).
+//! order: [`decode`] (bytes to messages), [`handshake`], [`upgrade`], [`socket`], then [`actor`] and what it does (`commands`,
+//! `following`) with the pure rules [`posting`] and [`resume`]; [`ports`] is what it needs of others, [`thread`] what sessions share.
 //!
 //! Neighbours: the relay of its thread feeds its outbox; rooms, accounts, presence and the store answer it through `ports`.
 //!
@@ -10,4 +11,16 @@
 //!
 //! Must not know: other sessions, SQL, the bus.
 
+pub mod actor;
+mod bucket;
+mod commands;
 pub mod decode;
+mod following;
+pub mod gate;
+pub mod handshake;
+pub mod ports;
+pub mod posting;
+pub mod resume;
+pub mod socket;
+pub mod thread;
+pub mod upgrade;

@@ -3,8 +3,8 @@
 use super::item::{Item, Room, User};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
-use crate::domain::message;
 use crate::domain::order::{Revision, Seq};
+use crate::domain::{message, stream};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -63,6 +63,12 @@ pub struct UserChanges {
     pub items: Vec<UserItem>,
 }
 
+impl From<&stream::UserChanges> for UserChanges {
+    fn from(changes: &stream::UserChanges) -> Self {
+        Self { from: changes.from, to: changes.to, items: changes.items.iter().map(UserItem::from).collect() }
+    }
+}
+
 /// One thing that is mine: an upsert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +77,32 @@ pub enum UserItem {
     Membership(Box<Membership>),
     /// My profile and preferences.
     Profile(Profile),
+}
+
+impl From<&stream::StreamItem> for UserItem {
+    fn from(item: &stream::StreamItem) -> Self {
+        match item {
+            stream::StreamItem::Membership(membership) => Self::Membership(Box::new((&**membership).into())),
+            stream::StreamItem::Profile { revision, user } => {
+                Self::Profile(Profile { revision: *revision, user: user.into(), invisible: user.invisible, admin: user.admin })
+            }
+        }
+    }
+}
+
+impl From<&stream::Membership> for Membership {
+    fn from(membership: &stream::Membership) -> Self {
+        let stream::Membership { member, room, people } = membership;
+        Self {
+            revision: member.stream_revision,
+            state: member.state,
+            role: member.role,
+            visible_from_seq: member.visible_from_seq,
+            by: member.by,
+            room: room.into(),
+            people: people.iter().map(User::from).collect(),
+        }
+    }
 }
 
 /// My standing in a room.
