@@ -42,6 +42,14 @@ pub struct Accounts {
     /// Life of a registration invite.
     #[serde(deserialize_with = "duration")]
     pub invite_ttl: Duration,
+    /// How often the store is asked which logins ended by another process; their sockets close within twice this.
+    #[serde(deserialize_with = "duration")]
+    pub standing_check: Duration,
+    /// How often expired logins, invitations and operation ids are thrown away.
+    #[serde(deserialize_with = "duration")]
+    pub clean_up_every: Duration,
+    /// Rows of each kind thrown away in one transaction.
+    pub clean_up_rows: usize,
 }
 
 /// Who may register.

@@ -1,0 +1,146 @@
+//! What administrators do with accounts. Whether somebody is one is asked here, once for all.
+
+use super::handle::Accounts;
+use crate::auth::secret::Secret;
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::{RegistrationId, UserId};
+use crate::domain::text::UserName;
+use crate::domain::user::{Actor, User};
+use crate::store::registrations::{self, CreateRegistration, Registration, RevokeRegistration};
+use crate::store::users::changes::{AccountChanged, Administer, SetPassword};
+use crate::store::users::{by_name, credentials, list};
+
+impl Actor {
+    /// Refuses everybody but administrators.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`].
+    pub fn require_admin(&self) -> Result<(), Fault> {
+        if self.admin { Ok(()) } else { Err(Fault::NotAllowed) }
+    }
+}
+
+impl Accounts {
+    /// All accounts that are not deleted, in the order they were made.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], those of the database.
+    pub async fn all_users(
+        &self,
+        actor: Actor,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<(Vec<User>, Option<UserId>), Refusal> {
+        actor.require_admin()?;
+        self.read(move |db| Box::pin(list(db, after, limit))).await
+    }
+
+    /// One account with what only administrators see.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], [`Fault::NotFound`], those of the database.
+    pub async fn account(&self, actor: Actor, user: UserId) -> Result<User, Refusal> {
+        actor.require_admin()?;
+        let found = self.read(move |db| Box::pin(credentials(db, user))).await?;
+        found.map(|found| found.user).ok_or_else(|| Fault::NotFound.into())
+    }
+
+    /// Keeps somebody out or lets them in, makes them an administrator or not. Nobody does it to themselves: a server whose last
+    /// administrator shut themselves out could only be helped from the command line.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], [`Fault::NotFound`], those of persistence.
+    pub async fn administer(
+        &self,
+        actor: Actor,
+        user: UserId,
+        disabled: Option<bool>,
+        admin: Option<bool>,
+    ) -> Result<User, Refusal> {
+        actor.require_admin()?;
+        if actor.user == user {
+            return Err(Fault::NotAllowed.into());
+        }
+        self.set(user, disabled, admin).await
+    }
+
+    /// The same from the command line, whose user is above administrators.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], those of persistence.
+    pub async fn set(&self, user: UserId, disabled: Option<bool>, admin: Option<bool>) -> Result<User, Refusal> {
+        let changed = self.write(user, Administer { user, disabled, admin, now: self.now() }).await?;
+        let AccountChanged { user: account, head, ended } = changed;
+        self.announce_admin(user, account.admin);
+        self.announce_ended(user, &ended);
+        self.0.parts.relays.announce_user_heads(&[(user, head)]);
+        Ok(account)
+    }
+
+    /// Gives somebody a new password, from the command line; all their logins end.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], [`Fault::PasswordWeak`], those of persistence.
+    pub async fn reset_password(&self, user: &User, password: &str) -> Result<(), Refusal> {
+        let password = self.0.rules.check(password, &user.name)?;
+        let new_hash = self.0.parts.hashing.hash(password).await?.expose().to_owned();
+        let set = SetPassword { user: user.id, known_hash: None, new_hash, keep: None, now: self.now() };
+        let changed = self.write(user.id, set).await?;
+        self.announce_ended(user.id, &changed.ended);
+        Ok(())
+    }
+
+    /// The account with this log-in name.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], those of the database.
+    pub async fn named(&self, name: &str) -> Result<User, Refusal> {
+        let key = UserName::parse(name).map_err(|_| Fault::NotFound)?.key();
+        let found = self.read(move |db| Box::pin(async move { by_name(db, &key).await })).await?;
+        found.map(|found| found.user).ok_or_else(|| Fault::NotFound.into())
+    }
+
+    /// Makes an invitation to register for `max_uses` accounts; the code is told only now.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], those of persistence.
+    pub async fn invite_to_register(&self, actor: Actor, max_uses: u32) -> Result<(Registration, String), Refusal> {
+        actor.require_admin()?;
+        let (secret, now) = (Secret::generate(), self.now());
+        let registration = Registration {
+            id: RegistrationId::generate(),
+            created_by: Some(actor.user),
+            created_at: now,
+            expires_at: now + self.0.parts.settings.invite_ttl,
+            max_uses: max_uses.into(),
+            uses: 0,
+            admin: false,
+        };
+        let create = CreateRegistration { registration: registration.clone(), secret_hash: secret.hash() };
+        self.write(actor.user, create).await?;
+        Ok((registration, secret.expose()))
+    }
+
+    /// The invitations to register, in the order they were made, and whether there are more.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], those of the database.
+    pub async fn registrations(
+        &self,
+        actor: Actor,
+        after: Option<RegistrationId>,
+        limit: usize,
+    ) -> Result<(Vec<Registration>, bool), Refusal> {
+        actor.require_admin()?;
+        self.read(move |db| Box::pin(registrations::list(db, after, limit))).await
+    }
+
+    /// Takes an invitation back; one that is gone is as asked.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], those of persistence.
+    pub async fn revoke_registration(&self, actor: Actor, registration: RegistrationId) -> Result<(), Refusal> {
+        actor.require_admin()?;
+        self.write(actor.user, RevokeRegistration { registration }).await
+    }
+}

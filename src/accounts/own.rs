@@ -1,0 +1,139 @@
+//! What a person does with their own account, and how people find each other.
+
+use super::handle::Accounts;
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::{LoginId, UserId};
+use crate::domain::order::Revision;
+use crate::domain::text::DisplayName;
+use crate::domain::user::{Actor, User};
+use crate::store::logins::{EndLogins, Login, Which, list};
+use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, SetPassword};
+use crate::store::users::search::{FoundUpTo, search};
+use crate::store::users::{by_ids, profile};
+
+impl Accounts {
+    /// My account, and the revision of my stream at which it last changed.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthenticated`] if it is gone, those of the database.
+    pub async fn profile(&self, user: UserId) -> Result<(User, Revision), Refusal> {
+        let found = self.read(move |db| Box::pin(profile(db, user))).await?;
+        found.filter(|(user, _)| !user.deleted).ok_or_else(|| Fault::Unauthenticated.into())
+    }
+
+    /// Changes how I am shown. Returns my account and the head of my stream.
+    ///
+    /// # Errors
+    /// [`Fault::NameInvalid`], those of persistence.
+    pub async fn change_profile(
+        &self,
+        user: UserId,
+        display_name: Option<DisplayName>,
+        invisible: Option<bool>,
+    ) -> Result<(User, Revision), Refusal> {
+        let longest = self.0.parts.settings.display_name_max;
+        if display_name.as_ref().is_some_and(|name| name.as_str().chars().count() > longest) {
+            return Err(Fault::NameInvalid.into());
+        }
+        let (changed, head) = self.write(user, ChangeProfile { user, display_name, invisible }).await?;
+        self.0.parts.relays.announce_user_heads(&[(user, head)]);
+        Ok((changed, head))
+    }
+
+    /// Sets a new password and ends every other login of mine.
+    ///
+    /// # Errors
+    /// [`Fault::CredentialsWrong`], [`Fault::PasswordWeak`], those of persistence.
+    pub async fn change_password(&self, actor: Actor, old: &str, new: &str) -> Result<(), Refusal> {
+        let known_hash = self.prove(actor.user, old).await?;
+        let (user, _) = self.profile(actor.user).await?;
+        let password = self.0.rules.check(new, &user.name)?;
+        let new_hash = self.0.parts.hashing.hash(password).await?.expose().to_owned();
+        let set =
+            SetPassword { user: actor.user, known_hash: Some(known_hash), new_hash, keep: Some(actor.login), now: self.now() };
+        let changed = self.write(actor.user, set).await?;
+        self.announce_ended(actor.user, &changed.ended);
+        Ok(())
+    }
+
+    /// My logins that have not ended, the one used last first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn logins(&self, user: UserId) -> Result<Vec<Login>, Refusal> {
+        let now = self.now();
+        self.read(move |db| Box::pin(list(db, user, now))).await
+    }
+
+    /// Ends one of my logins; one that has ended, or is nobody's, is no error: it is as asked.
+    ///
+    /// # Errors
+    /// Those of persistence.
+    pub async fn end_login(&self, user: UserId, login: LoginId) -> Result<(), Refusal> {
+        self.end(user, Which::One(login)).await
+    }
+
+    /// Ends all my logins, or all but one.
+    ///
+    /// # Errors
+    /// Those of persistence.
+    pub async fn end_logins(&self, user: UserId, keep: Option<LoginId>) -> Result<(), Refusal> {
+        self.end(user, Which::Except(keep)).await
+    }
+
+    async fn end(&self, user: UserId, which: Which) -> Result<(), Refusal> {
+        let ended = self.write(user, EndLogins { user, which, now: self.now() }).await?;
+        self.announce_ended(user, &ended);
+        Ok(())
+    }
+
+    /// Deletes my account. `depart` takes me out of every room; it runs before, while I still exist if it fails, and once more after,
+    /// for what I entered meanwhile.
+    ///
+    /// # Errors
+    /// [`Fault::CredentialsWrong`], those of `depart` and of persistence.
+    pub async fn delete(
+        &self,
+        actor: Actor,
+        password: &str,
+        depart: impl AsyncFn(UserId) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let known_hash = Some(self.prove(actor.user, password).await?);
+        depart(actor.user).await?;
+        let delete = DeleteAccount { user: actor.user, known_hash, now: self.now() };
+        let AccountChanged { ended, .. } = self.write(actor.user, delete).await?;
+        self.announce_admin(actor.user, false);
+        self.announce_ended(actor.user, &ended);
+        depart(actor.user).await
+    }
+
+    /// One person, as others see them.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`], those of the database.
+    pub async fn person(&self, user: UserId) -> Result<User, Refusal> {
+        let found = self.people(vec![user]).await?;
+        found.into_iter().next().ok_or_else(|| Fault::NotFound.into())
+    }
+
+    /// Those of these people who exist; whoever deleted their account is there without a name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn people(&self, users: Vec<UserId>) -> Result<Vec<User>, Refusal> {
+        self.read(move |db| Box::pin(async move { by_ids(db, &users).await })).await
+    }
+
+    /// People whose log-in name or display name begins with `prefix`, and where to go on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_people(
+        &self,
+        prefix: String,
+        after: Option<FoundUpTo>,
+        limit: usize,
+    ) -> Result<(Vec<User>, Option<FoundUpTo>), Refusal> {
+        self.read(move |db| Box::pin(async move { search(db, &prefix, after, limit).await })).await
+    }
+}
