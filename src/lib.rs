@@ -8,6 +8,7 @@ pub mod domain;
 pub mod faults;
 // Level 1
 pub mod config;
+pub mod folder;
 pub mod policy;
 pub mod protocol;
 pub mod supervision;

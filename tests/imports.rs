@@ -15,6 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("faults", 0),
     ("protocol", 1),
     ("config", 1),
+    ("folder", 1),
     ("telemetry", 1),
     ("supervision", 1),
     ("policy", 1),

@@ -9,6 +9,8 @@
 mod config;
 mod exit;
 mod healthcheck;
+mod migrate;
+mod stored;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -46,6 +48,8 @@ struct SettingsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Bring the database schema up to date. `serve` does it too.
+    Migrate(migrate::Args),
     /// Ask the running server whether it is ready.
     Healthcheck(healthcheck::Args),
     /// Check or print the settings, replace the keys that sign tokens.
@@ -76,6 +80,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = arguments.settings.load()?;
     match arguments.command {
+        Command::Migrate(args) => migrate::run(&args, &loaded.config, out),
         Command::Healthcheck(args) => healthcheck::run(&args, &loaded.config, out),
         Command::Config(args) => config::run(&args, &loaded, out),
     }

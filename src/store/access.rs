@@ -44,6 +44,9 @@ pub enum OpenError {
         /// The newest one of this program.
         known: String,
     },
+    /// A restore broke off: what is there is part of a backup.
+    #[error("a restore of this database did not finish: run `hubbub restore` again, with --replace")]
+    RestoreUnfinished,
     /// A migration failed.
     #[error("cannot migrate the database: {0}")]
     Migration(String),
@@ -97,6 +100,12 @@ impl Store {
         let store = Self { inner: Arc::new(inner) };
         store.check(settings).await?;
         Ok(store)
+    }
+
+    /// False if the database is a file and the file is not there: opening would make it.
+    #[must_use]
+    pub fn exists(settings: &Database, folder: &Path) -> bool {
+        Connector::new(settings, folder, Role::Reader).file().is_none_or(Path::exists)
     }
 
     /// Answers a question. `ask` gets a connection for reading; what it asks in several statements is not one snapshot.

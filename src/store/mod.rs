@@ -31,7 +31,9 @@ pub mod registrations;
 pub mod rooms;
 mod rows;
 mod schema;
+mod snapshot;
 pub mod streams;
+mod tables;
 #[cfg(test)]
 pub mod testing;
 pub mod users;

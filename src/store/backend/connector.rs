@@ -45,10 +45,25 @@ impl Connector {
         Self { place, role, lock_wait: settings.lock_wait }
     }
 
+    /// For the same database in another role.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
     /// SQLite has one writer, whatever the settings say of MySQL.
     #[must_use]
     pub fn is_file(&self) -> bool {
         matches!(self.place, Place::File { .. })
+    }
+
+    /// The database's file; `None` if it is on a server.
+    #[must_use]
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::File { path, .. } => Some(path),
+            Place::Server { .. } => None,
+        }
     }
 
     /// Opens one connection.
