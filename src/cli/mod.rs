@@ -6,10 +6,12 @@
 //! *Neighbours*: `config` loads the settings, `telemetry` starts the log, `app` does the work of the commands that need the store.
 //! It is the top of the house: nothing knows it but `main.rs`.
 
+mod backup;
 mod config;
 mod exit;
 mod healthcheck;
 mod migrate;
+mod restore;
 mod stored;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -50,6 +52,10 @@ struct SettingsArgs {
 enum Command {
     /// Bring the database schema up to date. `serve` does it too.
     Migrate(migrate::Args),
+    /// Copy everything the server stores into a folder, while it runs.
+    Backup(backup::Args),
+    /// Put a backup in place of what is stored. The server must not run.
+    Restore(restore::Args),
     /// Ask the running server whether it is ready.
     Healthcheck(healthcheck::Args),
     /// Check or print the settings, replace the keys that sign tokens.
@@ -81,6 +87,8 @@ fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = arguments.settings.load()?;
     match arguments.command {
         Command::Migrate(args) => migrate::run(&args, &loaded.config, out),
+        Command::Backup(args) => backup::run(&args, &loaded.config, out),
+        Command::Restore(args) => restore::run(&args, &loaded.config, out),
         Command::Healthcheck(args) => healthcheck::run(&args, &loaded.config, out),
         Command::Config(args) => config::run(&args, &loaded, out),
     }

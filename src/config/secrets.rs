@@ -13,7 +13,8 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-const FILE_NAME: &str = "secrets.toml";
+/// The name of the file in the data folder.
+pub const FILE_NAME: &str = "secrets.toml";
 const KEY_BYTES: usize = 32;
 const HEAD: &str = "\
 # The secrets of this Hubbub server. Keep this file private (mode 0600) and in your backups.

@@ -13,6 +13,7 @@
 pub mod backend;
 
 mod access;
+pub mod backup;
 mod columns;
 mod error;
 pub mod history;

@@ -64,6 +64,20 @@ impl Operation for RegisterNode {
     }
 }
 
+/// Another node than `own` that was seen since `alive_since`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn alive(db: &mut Db, own: NodeId, alive_since: Timestamp) -> Result<Option<OtherNode>, StoreError> {
+    let query = nodes::table
+        .select((nodes::id, nodes::seen_at))
+        .filter(nodes::id.ne(Id::from(own)))
+        .filter(nodes::seen_at.ge(at(alive_since)))
+        .order(nodes::seen_at.desc());
+    let other: Option<(Id, chrono::NaiveDateTime)> = each!(db, |c| query.first(c).await.optional())?;
+    Ok(other.map(|(id, seen_at)| OtherNode { id: id.into(), seen_at: seen_at.and_utc() }))
+}
+
 /// Takes this node off the list, so that another may start at once.
 #[derive(Clone, Debug)]
 pub struct UnregisterNode {
