@@ -12,6 +12,7 @@ mod exit;
 mod healthcheck;
 mod migrate;
 mod restore;
+mod serve;
 mod stored;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -50,6 +51,8 @@ struct SettingsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server until SIGTERM or SIGINT.
+    Serve(serve::Args),
     /// Bring the database schema up to date. `serve` does it too.
     Migrate(migrate::Args),
     /// Copy everything the server stores into a folder, while it runs.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = arguments.settings.load()?;
     match arguments.command {
+        Command::Serve(args) => serve::run(&args, loaded.config, out),
         Command::Migrate(args) => migrate::run(&args, &loaded.config, out),
         Command::Backup(args) => backup::run(&args, &loaded.config, out),
         Command::Restore(args) => restore::run(&args, &loaded.config, out),

@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::error::Problem;
 use super::parts::Parts;
+use crate::accounts::handle::Accounts;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::user::Actor;
 
@@ -14,6 +15,13 @@ use crate::domain::user::Actor;
 pub trait Authenticate: Send + Sync {
     /// The bearer of an access token.
     fn authenticate(&self, token: String) -> LocalBoxFuture<'static, Result<Actor, Refusal>>;
+}
+
+impl Authenticate for Accounts {
+    fn authenticate(&self, token: String) -> LocalBoxFuture<'static, Result<Actor, Refusal>> {
+        let actor = Self::authenticate(self, &token).map(|known| known.actor);
+        Box::pin(std::future::ready(actor.map_err(Refusal::from)))
+    }
 }
 
 /// The asking person. A handler that takes it answers nobody without a valid token.

@@ -13,4 +13,6 @@ pub mod idempotency;
 pub mod input;
 pub mod page;
 pub mod parts;
+pub mod rates;
+pub mod routes;
 pub mod schema;

@@ -7,6 +7,7 @@ use super::auth::Authenticate;
 use super::error::Problem;
 use super::health::NodeState;
 use super::idempotency::LinkSecrets;
+use super::rates::Rates;
 use crate::config::Config;
 use crate::domain::time::Clock;
 use crate::persistence::handle::Persistence;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub node: NodeState,
     /// Makes the secrets of links.
     pub link_secrets: LinkSecrets,
+    /// How often things may be done.
+    pub rates: Rates,
     /// All settings.
     pub settings: Arc<Config>,
 }

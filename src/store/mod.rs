@@ -26,7 +26,7 @@ pub mod nodes;
 mod operation;
 pub mod operations;
 mod page;
-mod people;
+pub mod people;
 pub mod presence;
 pub mod registrations;
 pub mod rooms;

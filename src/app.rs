@@ -1,1 +1,0 @@
-//! Where all parts meet: how to build and order them, which thread hosts what.

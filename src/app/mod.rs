@@ -1,0 +1,265 @@
+//! Where all parts meet: builds them in the order of their levels, says which thread hosts what, and ends them in reverse.
+//!
+//! The current thread's arbiter hosts the root of the supervision tree, rooms, persistence and presence; each worker thread its relay,
+//! its sessions and HTTP; the store has threads of its own. Start: folder, store, node, persistence, rooms, presence, accounts, workers.
+//! Stop (I11): unready, wait, no new sockets, send people away, last commit, off the node list, store closed.
+//!
+//! Must not know: the rules of any part.
+
+mod neighbours;
+mod node;
+mod workers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::accounts::handle::{Accounts, Parts as AccountParts};
+use crate::auth::hashing::Hashing;
+use crate::auth::token::TokenKeys;
+use crate::config::secrets::SecretsError;
+use crate::config::{Config, Secrets};
+use crate::delivery::handle::Relays;
+use crate::domain::time::Clock;
+use crate::folder::{DataFolder, FolderError};
+use crate::http::health::{NodeState, Phase};
+use crate::http::idempotency::LinkSecrets;
+use crate::http::parts::Parts as HttpParts;
+use crate::http::rates::Rates;
+use crate::persistence::handle::Persistence;
+use crate::presence::handle::Presence;
+use crate::presence::records::StoreRecords;
+use crate::room::handle::{Rooms, Start as RoomStart};
+use crate::session::gate::Gate;
+use crate::store::nodes::OtherNode;
+use crate::store::{OpenError, Store, StoreError, users};
+use crate::supervision::policy::{RestartClass, RestartPolicy};
+use crate::supervision::tree::{Escalation, RootFailure, Supervisor};
+
+use self::neighbours::Joined;
+use self::node::Node;
+pub use self::node::NodeError;
+use self::workers::Workers;
+
+/// Why the server did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The secrets in it cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database opened but does not answer.
+    #[error("the database does not answer: {0}")]
+    Store(#[from] StoreError),
+    /// This node may not run.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, std::io::Error),
+}
+
+/// Why a running server must end by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The root supervisor has no restarts left.
+    #[error("the supervision tree gave up: {} failed too often", .0.path)]
+    GaveUp(Escalation),
+    /// Another node took the database over while it was away from this one.
+    #[error("another Hubbub server ({}) has taken over the database", .0.id)]
+    TakenOver(OtherNode),
+}
+
+/// A running server.
+pub struct Running {
+    address: SocketAddr,
+    config: Arc<Config>,
+    has_no_accounts: bool,
+    root: Supervisor,
+    failure: RootFailure,
+    lost: oneshot::Receiver<OtherNode>,
+    folder: DataFolder,
+    store: Store,
+    node: Node,
+    persistence: Persistence,
+    state: NodeState,
+    gate: Gate,
+    workers: Workers,
+}
+
+/// Starts the server on the current actix system; returns once it accepts connections.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let config = Arc::new(config);
+    let folder = DataFolder::open(&config.data.folder)?;
+    let secrets = Secrets::open(folder.path())?;
+    let store = Store::open(&config.database, folder.path()).await?;
+    store.migrate().await?;
+    let epoch = node::epoch(&store, &config.database).await?;
+    let node = Node::join(folder.node_id()?, &store, &clock, &config.database).await?;
+
+    let has_no_accounts = !store.read(|db| Box::pin(users::any(db))).await?;
+
+    let (root, failure) = Supervisor::root("node", policy(&config, RestartClass::Permanent));
+    let parts = start_parts(&config, &clock, &store, &secrets, &root).await?;
+    let gate = Gate::new(config.server.max_connections);
+    let rates = Rates::new(&config.rates);
+    let state = NodeState::default();
+    let http = Arc::new(HttpParts {
+        store: store.clone(),
+        persistence: parts.persistence.clone(),
+        presence: parts.presence.clone(),
+        authenticate: Arc::new(parts.accounts.clone()),
+        clock: clock.clone(),
+        tree: root.clone(),
+        node: state.clone(),
+        link_secrets: LinkSecrets::new(&secrets),
+        rates: rates.clone(),
+        settings: Arc::clone(&config),
+    });
+    let Parts { relays, persistence, rooms, presence, accounts } = parts;
+    let joined = Joined { accounts, rooms, presence, store: store.clone(), rates, epoch };
+    let workers = Workers::start(workers::Parts {
+        config: Arc::clone(&config),
+        clock,
+        root: root.clone(),
+        relays,
+        gate: gate.clone(),
+        joined,
+        http,
+    })?;
+    state.enter(Phase::Serving);
+    Ok(Running {
+        address: workers.address(),
+        has_no_accounts,
+        config,
+        root,
+        failure,
+        lost: node::keep_beating(node.clone()),
+        folder,
+        store,
+        node,
+        persistence,
+        state,
+        gate,
+        workers,
+    })
+}
+
+/// What hangs below the root, save the workers.
+struct Parts {
+    relays: Relays,
+    persistence: Persistence,
+    rooms: Rooms,
+    presence: Presence,
+    accounts: Accounts,
+}
+
+async fn start_parts(
+    config: &Arc<Config>,
+    clock: &Clock,
+    store: &Store,
+    secrets: &Secrets,
+    root: &Supervisor,
+) -> Result<Parts, StartError> {
+    let below = |name| root.supervisor(name, policy(config, RestartClass::Permanent));
+    let permanent = policy(config, RestartClass::Permanent);
+    let relays = Relays::default();
+    let persistence = Persistence::start(&below("persistence"), permanent, store, clock, &config.database);
+    let rooms = Rooms::start(RoomStart {
+        supervisor: &below("rooms"),
+        directory_policy: permanent,
+        room_policy: policy(config, RestartClass::Transient),
+        store: store.clone(),
+        persistence: persistence.clone(),
+        relays: relays.clone(),
+        clock: clock.clone(),
+        settings: config,
+    });
+    let records =
+        StoreRecords { store: store.clone(), persistence: persistence.clone(), yields_at: config.database.queue_max / 2 };
+    let presence = crate::presence::actor::start(
+        &below("presence"),
+        permanent,
+        crate::presence::actor::Parts {
+            audience: Box::new(relays.clone()),
+            records: Box::new(records),
+            clock: clock.clone(),
+            settings: (&**config).into(),
+        },
+    );
+    let accounts = Accounts::open(AccountParts {
+        store: store.clone(),
+        persistence: persistence.clone(),
+        relays: relays.clone(),
+        keys: TokenKeys::new(secrets, config.accounts.access_token_ttl),
+        hashing: Hashing::new(&config.accounts).map_err(StoreError::Refused)?,
+        clock: clock.clone(),
+        settings: config.accounts.clone(),
+        operation_life: config.database.operation_ttl,
+    })
+    .await?;
+    Ok(Parts { relays, persistence, rooms, presence, accounts })
+}
+
+fn policy(config: &Config, class: RestartClass) -> RestartPolicy {
+    let settings = &config.supervision;
+    RestartPolicy::new(class, settings.max_restarts, settings.within).with_backoff(settings.backoff_first, settings.backoff_max)
+}
+
+impl Running {
+    /// Where it answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether nobody had an account when it started.
+    #[must_use]
+    pub fn has_no_accounts(&self) -> bool {
+        self.has_no_accounts
+    }
+
+    /// Waits until something makes it impossible to go on; else for ever.
+    pub async fn ended(&mut self) -> Ended {
+        tokio::select! {
+            escalation = self.failure.wait() => Ended::GaveUp(escalation),
+            Ok(other) = &mut self.lost => Ended::TakenOver(other),
+        }
+    }
+
+    /// Stops in good order (I11): everything acknowledged stays, everybody is told, and it takes no longer than `drain_deadline`.
+    pub async fn stop(self) {
+        let deadline = self.config.server.drain_deadline;
+        if tokio::time::timeout(deadline, self.drain()).await.is_err() {
+            tracing::warn!(?deadline, "not everything ended in time");
+        }
+    }
+
+    async fn drain(self) {
+        let server = &self.config.server;
+        self.state.enter(Phase::Draining);
+        tokio::time::sleep(server.drain_delay).await;
+        self.workers.refuse_new().await;
+        self.gate.close();
+        // Half of what is left, so that the last commits have time too when somebody's socket hangs.
+        let patience = server.drain_spread + server.drain_deadline.saturating_sub(server.drain_delay + server.drain_spread) / 2;
+        if tokio::time::timeout(patience, self.gate.empty()).await.is_err() {
+            tracing::warn!(open = self.gate.open(), "sockets were still open at the end of the drain");
+        }
+        self.workers.stop().await;
+        self.root.begin_stop();
+        self.persistence.drain().await;
+        self.node.leave().await;
+        self.store.close();
+        drop(self.folder);
+    }
+}

@@ -1,0 +1,138 @@
+//! The worker threads: each with a relay, the sessions whose sockets it accepted, and HTTP.
+//!
+//! actix-server accepts on a thread of its own and hands connections to the workers in turn. A request to upgrade leaves actix-web before
+//! routing and becomes a session (`session::upgrade`); all others go through the routes.
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, web};
+use tokio::sync::Semaphore;
+use tracing_actix_web::TracingLogger;
+
+use super::neighbours::Joined;
+use super::{StartError, policy};
+use crate::config::Config;
+use crate::delivery::handle::Relays;
+use crate::delivery::relay::{LocalRelay, Start as RelayStart};
+use crate::domain::time::Clock;
+use crate::http::parts::Parts as HttpParts;
+use crate::http::routes;
+use crate::session::gate::Gate;
+use crate::session::thread::{SessionThread, Shared};
+use crate::session::upgrade::upgrade;
+use crate::supervision::policy::RestartClass;
+use crate::supervision::tree::Supervisor;
+use crate::telemetry::request::RequestSpan;
+
+/// What the workers are started with.
+#[derive(Clone)]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub root: Supervisor,
+    pub relays: Relays,
+    pub gate: Gate,
+    pub joined: Joined,
+    pub http: Arc<HttpParts>,
+}
+
+/// The running workers.
+pub struct Workers {
+    address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl Workers {
+    /// Listens and starts them.
+    pub fn start(parts: Parts) -> Result<Self, StartError> {
+        let settings = Arc::clone(&parts.config);
+        let listen = settings.server.listen.to_string();
+        let failed = |error| StartError::Listen(listen.clone(), error);
+        let listener = TcpListener::bind(&listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let pages = Arc::new(Semaphore::new(settings.resume.node_pages_in_flight));
+        let (relays, sessions) = (below(&parts, "relays"), below(&parts, "sessions"));
+        let builder = Server::build()
+            .workers(workers(&settings))
+            .backlog(settings.server.backlog)
+            .max_concurrent_connections(settings.server.max_connections)
+            .disable_signals();
+        let server = builder
+            .listen("http", listener, move || {
+                let thread = session_thread(&parts, &relays, &sessions, &pages);
+                let upgrades = fn_service(move |(request, framed)| {
+                    let upgrading = upgrade(Rc::clone(&thread), request, framed);
+                    async move { upgrading.await.map_err(actix_web::Error::from) }
+                });
+                let http = web::Data::from(Arc::clone(&parts.http));
+                let app = App::new().app_data(http).configure(routes::configure).wrap(TracingLogger::<RequestSpan>::new());
+                HttpService::build()
+                    .keep_alive(parts.config.server.keep_alive)
+                    .client_request_timeout(parts.config.server.head_timeout)
+                    .upgrade(upgrades)
+                    .finish(map_config(app, move |()| AppConfig::default()))
+                    .tcp()
+            })
+            .map_err(failed)?
+            .run();
+        let handle = server.handle();
+        actix::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the listener failed");
+            }
+        });
+        Ok(Self { address, server: handle })
+    }
+
+    /// Where they listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// No connection is accepted from here on.
+    pub async fn refuse_new(&self) {
+        self.server.pause().await;
+    }
+
+    /// Ends the threads; requests under way are finished first.
+    pub async fn stop(&self) {
+        self.server.stop(true).await;
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}
+
+fn below(parts: &Parts, name: &str) -> Supervisor {
+    parts.root.supervisor(name, policy(&parts.config, RestartClass::Permanent))
+}
+
+/// Runs on the worker's own thread, which is where its relay and its sessions live.
+fn session_thread(parts: &Parts, relays: &Supervisor, sessions: &Supervisor, pages: &Arc<Semaphore>) -> Rc<SessionThread> {
+    let relay = LocalRelay::start(RelayStart {
+        supervisor: relays,
+        policy: policy(&parts.config, RestartClass::Permanent),
+        mailbox: u32::try_from(parts.config.session.relay_mailbox).unwrap_or(u32::MAX),
+        feeds: Arc::new(parts.joined.rooms.clone()),
+        relays: &parts.relays,
+    });
+    SessionThread::start(Shared {
+        config: Arc::clone(&parts.config),
+        clock: parts.clock.clone(),
+        relay,
+        neighbours: Rc::new(parts.joined.clone()),
+        supervisor: sessions.clone(),
+        gate: parts.gate.clone(),
+        pages: Arc::clone(pages),
+    })
+}

@@ -1,0 +1,82 @@
+//! `hubbub serve`: the server, until it is told to stop or cannot go on.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Failure};
+use crate::app::{self, Ended, Running, StartError};
+use crate::config::{Config, Format};
+use crate::domain::time::Clock;
+use crate::supervision;
+use crate::telemetry::{log, metrics};
+
+/// Histograms keep their samples one by one until somebody tidies up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Run the server until SIGTERM or SIGINT.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// Runs the server; returns once it has stopped in good order.
+pub(super) fn run(_: &Args, config: Config, out: &mut dyn Write) -> Result<(), Failure> {
+    let format = match config.log.format {
+        Format::Text => log::Format::Text,
+        Format::Json => log::Format::Json,
+    };
+    log::init(format, &config.log.filter).map_err(|error| Failure::new(Exit::Settings, error))?;
+    supervision::panic::install_hook();
+    let upkeep = metrics::install().map_err(|error| Failure::new(Exit::Failed, error))?;
+    actix::System::new().block_on(async move {
+        let server_url = config.server.public_url.clone();
+        let folder = config.data.folder.clone();
+        let running = app::start(config, Clock::system()).await.map_err(refused)?;
+        greet(out, &running, &server_url, &folder.display().to_string())?;
+        actix::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                upkeep.run_upkeep();
+            }
+        });
+        until_told_to_stop(running).await
+    })
+}
+
+fn greet(out: &mut dyn Write, running: &Running, public_url: &str, folder: &str) -> Result<(), Failure> {
+    let local = format!("http://{}", running.address());
+    let url = if public_url.is_empty() { &local } else { public_url };
+    writeln!(out, "Hubbub runs at {url}")?;
+    writeln!(out, "  API: {url}/docs    WebSocket: {url}/api/v1/ws    data: {folder}")?;
+    if running.has_no_accounts() {
+        writeln!(out, "  There is no account yet. Make the first one, an administrator, in another terminal:")?;
+        writeln!(out, "    hubbub user add NAME --admin --data {folder}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+async fn until_told_to_stop(mut running: Running) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ended = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = running.ended() => Some(ended),
+    };
+    tracing::info!("stopping");
+    running.stop().await;
+    match ended {
+        None => Ok(()),
+        Some(ended @ Ended::GaveUp(_)) => Err(Failure::new(Exit::GaveUp, ended)),
+        Some(ended @ Ended::TakenOver(_)) => Err(Failure::new(Exit::Failed, ended)),
+    }
+}
+
+fn refused(error: StartError) -> Failure {
+    let exit = match error {
+        StartError::Secrets(_) => Exit::Settings,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}
