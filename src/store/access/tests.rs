@@ -139,7 +139,7 @@ async fn sessions_have_the_settings_the_promises_need() {
     let sql = if test.store.is_file() {
         "SELECT (SELECT journal_mode FROM pragma_journal_mode) || ',' || (SELECT synchronous FROM pragma_synchronous) AS value"
     } else {
-        "SELECT CONCAT_WS(',', @@autocommit, @@innodb_lock_wait_timeout, @@wait_timeout, @@time_zone) AS value"
+        "SELECT CONCAT_WS(',', @@autocommit + 0, @@innodb_lock_wait_timeout, @@wait_timeout, @@time_zone) AS value"
     };
     let mut db = test.store.connector().open().await.unwrap();
     let found: Value = each!(&mut db, |c| diesel::sql_query(sql).get_result(c).await).unwrap();

@@ -139,7 +139,7 @@ pub enum FirstDirectOutcome {
     /// The room is made; `changed.changes` ends with the message.
     Made {
         /// The room, what happened in it, whose streams it touched.
-        changed: Changed,
+        changed: Box<Changed>,
         /// The message.
         message: Message,
     },
@@ -189,7 +189,7 @@ impl FirstDirect {
             changes.to = message.revision;
             changes.items.push(Item::Message(message.clone()));
         }
-        Ok(FirstDirectOutcome::Made { changed, message })
+        Ok(FirstDirectOutcome::Made { changed: Box::new(changed), message })
     }
 }
 

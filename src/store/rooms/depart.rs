@@ -53,10 +53,9 @@ impl Depart {
         };
         let mut plan = Plan::new(room, self.user, self.now);
         let owned = row.is_joined() && row.role == Role::Owner;
-        if owned && count(db, self.room, MemberState::Joined, Some(Role::Owner)).await? <= 1 {
-            if let Some(heir) = heir(db, self.room).await? {
-                plan.transfer(heir.user, None, Some(&heir));
-            }
+        let last = owned && count(db, self.room, MemberState::Joined, Some(Role::Owner)).await? <= 1;
+        if last && let Some(heir) = heir(db, self.room).await? {
+            plan.transfer(heir.user, None, Some(&heir));
         }
         plan.put(self.user, Some(&row), MemberState::Left, line, None);
         let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
