@@ -11,8 +11,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long one request is tried again while the server says *busy* or cannot be reached.
+/// How long one request is tried again while the server says *busy*.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long while it cannot be reached: a restart takes less, a wrong address should not take longer.
+const UNREACHABLE: Duration = Duration::from_secs(15);
+/// The code of a request that did not reach the server or lost its answer.
+const NO_ANSWER: &str = "no answer from the server";
 /// The pause when the server does not name one.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Rows of history per page.
@@ -136,7 +140,8 @@ impl Rest {
                 Err((failed, None)) => return Err(failed),
                 Err((failed, Some(pause))) => (failed, pause),
             };
-            if begun.elapsed() + pause > PATIENCE {
+            let patience = if failed.code == NO_ANSWER { UNREACHABLE } else { PATIENCE };
+            if begun.elapsed() + pause > patience {
                 return Err(failed);
             }
             tokio::time::sleep(pause).await;
@@ -158,10 +163,10 @@ impl Rest {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|error| (fail(error.without_url().to_string()), Some(PAUSE)))?;
+        let response = request.send().await.map_err(|_| (fail(NO_ANSWER.to_owned()), Some(PAUSE)))?;
         let status = response.status();
         let seconds = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let bytes = response.bytes().await.map_err(|error| (fail(error.without_url().to_string()), Some(PAUSE)))?;
+        let bytes = response.bytes().await.map_err(|_| (fail(NO_ANSWER.to_owned()), Some(PAUSE)))?;
         if status.is_success() {
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
@@ -186,9 +191,9 @@ fn stored(message: &Message<'_>) -> Stored {
     }
 }
 
-/// The rows of a page: the object's one array.
+/// The messages of a page of history.
 fn rows(page: &Value) -> Option<&Vec<Value>> {
-    page.as_array().or_else(|| page.as_object()?.values().find_map(Value::as_array))
+    page.get("messages")?.as_array()
 }
 
 fn id(value: &Value, places: &[&str]) -> Option<Uuid> {

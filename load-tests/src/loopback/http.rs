@@ -102,7 +102,7 @@ fn route(world: &mut World, request: &Request, parts: &[&str]) -> Option<(&'stat
                 }
                 None => room.messages.iter().rev().take(limit).map(|message| message.row()).collect(),
             };
-            Some(("200 OK", json!({ "items": rows })))
+            Some(("200 OK", json!({ "messages": rows, "notices": [] })))
         }
         _ => None,
     }

@@ -31,6 +31,8 @@ pub struct Summary {
     pub given_up: Vec<String>,
     /// Share of one core this tool used while measuring; near 1 the figures are the tool's, not the server's.
     pub own_cores: f64,
+    /// What this tool needs for a million deliveries: its inverse is the most it can receive per second on one core.
+    pub own_cpu_seconds_per_million_deliveries: f64,
     pub server: Option<Server>,
     /// Everything was answered and delivered before the tool stopped waiting.
     pub settled: bool,
@@ -130,7 +132,12 @@ impl Display for Summary {
             let (resident, peak) = (server.resident_kib, server.peak_kib);
             writeln!(f, "               {per_message:.0} CPU us per message, {resident} KiB resident, {peak} KiB at most")?;
         }
-        writeln!(f, "  this tool    {:.2} cores, {} reconnects", self.own_cores, self.reconnects)?;
+        let (cores, per_million) = (self.own_cores, self.own_cpu_seconds_per_million_deliveries);
+        writeln!(
+            f,
+            "  this tool    {cores:.2} cores, {per_million:.2} CPU s per million deliveries, {} reconnects",
+            self.reconnects
+        )?;
         if self.own_cores > 0.9 {
             writeln!(f, "  NOTE: this tool was busy nearly all the time: the figures may be its own limit")?;
         }
