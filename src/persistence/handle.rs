@@ -167,6 +167,14 @@ impl Persistence {
         metrics::gauge!(names::LAST_COMMIT_AGE).set(behind);
     }
 
+    /// Makes every actor panic.
+    #[cfg(test)]
+    pub(super) fn strike(&self) {
+        for lane in &*self.lanes {
+            assert!(lane.mailbox.try_send(super::tests::Strike).is_ok());
+        }
+    }
+
     fn submit(&self, key: Key, kind: Kind, (rows, bytes): (usize, usize), deadline: Instant, work: Work) {
         let (arrived, deadline) = (Instant::now().into_std(), deadline.into_std());
         let write = Write(Entry { key, kind, rows, bytes, arrived, deadline, work });

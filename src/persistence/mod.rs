@@ -21,4 +21,6 @@ mod lane;
 mod messages;
 pub mod owed;
 pub mod retry;
+#[cfg(test)]
+mod tests;
 mod work;

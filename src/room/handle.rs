@@ -45,7 +45,7 @@ pub type Answered<T> = Answer<Result<T, Refusal>>;
 #[derive(Clone)]
 pub struct Rooms {
     directory: Mailbox<Directory>,
-    map: Map,
+    pub(super) map: Map,
     persistence: Persistence,
     busy: Refusal,
 }
