@@ -275,7 +275,7 @@ impl RoomActor {
         faults::panic_point("room.panic_after_commit");
         let Some(awake) = &mut self.awake else { return };
         match outcome {
-            Ok(AppendOutcome::StalePolicy) if group.stale < STALE_MAX => return self.decide_again(group, under, ctx),
+            Ok(AppendOutcome::StalePolicy) if group.stale < STALE_MAX => self.decide_again(group, under, ctx),
             Ok(AppendOutcome::StalePolicy) => {
                 awake.in_flight.end(group.posts.len());
                 group.refuse(Refusal::busy(self.with.busy_retry_after));

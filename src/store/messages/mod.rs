@@ -23,6 +23,7 @@ use crate::domain::ids::RoomId;
 use crate::domain::message::{Message, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Timestamp;
+use crate::faults;
 
 /// Rows in one INSERT; keeps the number of bound values below what both databases take.
 const ROWS_PER_INSERT: usize = 1000;
@@ -190,9 +191,11 @@ impl Batch {
     }
 
     fn number(&mut self, room: RoomId, counter: &mut Counter, post: &Post) -> Result<Message, StoreError> {
-        counter.last_seq += 1;
-        counter.head += 1;
-        counter.added += 1;
+        // The breach of I1 burns a number that nobody gets.
+        let step = if faults::hit("store.burn_number") { 2 } else { 1 };
+        counter.last_seq += step;
+        counter.head += step;
+        counter.added += step;
         counter.last_created_at = counter.last_created_at.max(at(self.now));
         let row = MessageRow {
             room: room.into(),
