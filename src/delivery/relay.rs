@@ -245,3 +245,7 @@ impl Relay {
         self.own.get().map(|own| tell(&*self.feeds, own))
     }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

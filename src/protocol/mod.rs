@@ -5,3 +5,6 @@
 
 pub mod error;
 pub mod v1;
+
+#[cfg(test)]
+mod examples_tests;

@@ -24,3 +24,8 @@ pub mod resume;
 pub mod socket;
 pub mod thread;
 pub mod upgrade;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

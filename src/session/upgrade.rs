@@ -18,8 +18,19 @@ use tokio::io::AsyncWriteExt;
 /// Answers an upgrade request, and runs a session if all is well. Returns at once: the session lives on by itself.
 ///
 /// # Errors
-/// Those of the socket.
-pub async fn upgrade(thread: Rc<SessionThread>, request: Request, framed: Framed<TcpStream, h1::Codec>) -> io::Result<()> {
+/// None: of a connection that breaks there is nobody to tell. The type is the one an upgrade service must have.
+pub async fn upgrade(
+    thread: Rc<SessionThread>,
+    request: Request,
+    framed: Framed<TcpStream, h1::Codec>,
+) -> Result<(), actix_http::Error> {
+    if let Err(error) = answer(thread, &request, framed).await {
+        tracing::debug!(%error, "a connection broke in its handshake");
+    }
+    Ok(())
+}
+
+async fn answer(thread: Rc<SessionThread>, request: &Request, framed: Framed<TcpStream, h1::Codec>) -> io::Result<()> {
     let parts = framed.into_parts();
     let mut stream = parts.io;
     let shared = &thread.shared;

@@ -1,0 +1,137 @@
+//! The relay as an actor: what is full, what is asked again, what a panic costs.
+
+use super::*;
+use crate::delivery::envelope::Envelope;
+use crate::delivery::handle::{Logins, NotDelivered, Revocation};
+use crate::domain::message::Changes;
+use crate::domain::order::Seq;
+use crate::supervision::policy::RestartClass;
+use std::sync::Mutex;
+use std::time::Duration;
+
+const MAILBOX: u32 = 4;
+
+/// Remembers what was asked, and panics when told to.
+#[derive(Default)]
+struct Recorded {
+    refills: Mutex<Vec<Revision>>,
+    unwanted: Mutex<Vec<u64>>,
+    panics: bool,
+}
+
+impl Feeds for Recorded {
+    fn refill(&self, _: &RelayHandle, _: RoomId, after: Revision) -> bool {
+        assert!(!self.panics, "a broken invariant");
+        self.refills.lock().unwrap().push(after);
+        true
+    }
+
+    fn unwanted(&self, _: &RelayHandle, _: RoomId, attachment: u64) {
+        self.unwanted.lock().unwrap().push(attachment);
+    }
+}
+
+struct Bench {
+    relay: LocalRelay,
+    feeds: Arc<Recorded>,
+    relays: Relays,
+    outbox: Outbox,
+    seat: Seat,
+    user: UserId,
+    room: RoomId,
+}
+
+impl Bench {
+    /// A relay with one session that receives a room live from revision 4 on.
+    fn new(panics: bool) -> Self {
+        let policy = RestartPolicy::new(RestartClass::Permanent, 5, Duration::from_secs(60));
+        let (supervisor, _) = Supervisor::root("test", policy);
+        let (feeds, relays) = (Arc::new(Recorded { panics, ..Recorded::default() }), Relays::default());
+        let relay = LocalRelay::start(Start {
+            supervisor: &supervisor,
+            policy,
+            mailbox: MAILBOX,
+            feeds: Arc::clone(&feeds) as Arc<dyn Feeds>,
+            relays: &relays,
+        });
+        let (outbox, user, room) = (Outbox::new(1 << 20), UserId::generate(), RoomId::generate());
+        let seat = relay.register(SessionId::generate(), user, LoginId::generate(), &outbox);
+        relay.subscribe(seat, room).unwrap();
+        relay.admit(seat, room, Sight { from_seq: Seq(1), joined_revision: Revision(1) });
+        assert_eq!(relay.caught_up(seat, room, Revision(4)), CaughtUp::Live);
+        Self { relay, feeds, relays, outbox, seat, user, room }
+    }
+
+    fn deliver(&self, room: RoomId, from: u64, to: u64) -> Result<(), NotDelivered> {
+        let changes = Changes { room, from: Revision(from), to: Revision(to), items: Vec::new() };
+        self.relay.handle().deliver(Arc::new(Envelope::new(changes)))
+    }
+
+    /// Until the relay has taken all that was sent to it before.
+    async fn settled(&self) -> Option<Revision> {
+        self.relay.handle().last_appended(self.room).await.unwrap()
+    }
+}
+
+#[actix::test]
+async fn a_full_relay_says_so_and_takes_the_same_again_later() {
+    let bench = Bench::new(false);
+    for number in 4..4 + u64::from(MAILBOX) {
+        assert_eq!(bench.deliver(bench.room, number, number + 1), Ok(()));
+    }
+    assert_eq!(bench.deliver(bench.room, 8, 9), Err(NotDelivered::Full));
+    assert!(bench.relay.handle().last_appended(bench.room).await.is_err(), "a question is dropped, too");
+    tokio::task::yield_now().await;
+    assert_eq!(bench.settled().await, Some(Revision(8)));
+    assert_eq!(bench.deliver(bench.room, 8, 9), Ok(()));
+    assert_eq!(bench.settled().await, Some(Revision(9)));
+}
+
+#[actix::test]
+async fn a_signal_arrives_although_the_mailbox_is_full() {
+    let bench = Bench::new(false);
+    while bench.deliver(bench.room, 4, 5).is_ok() {}
+    bench.relays.announce_user_heads(&[(bench.user, Revision(7))]);
+    bench.relays.revoke(Revocation { user: bench.user, logins: Logins::All });
+    tokio::task::yield_now().await;
+    assert_eq!(bench.settled().await, Some(Revision(5)));
+    assert_eq!(bench.outbox.take_notes().user_head, Some(Revision(7)));
+    assert_eq!(bench.outbox.closed(), Some(Close::LoggedOut));
+}
+
+#[actix::test]
+async fn more_signals_than_the_lane_holds_close_everything_instead_of_being_lost() {
+    let bench = Bench::new(false);
+    for _ in 0..=MAILBOX {
+        bench.relays.announce_user_heads(&[(UserId::generate(), Revision(1))]);
+    }
+    assert_eq!(bench.settled().await, None);
+    assert_eq!(bench.outbox.closed(), Some(Close::Restarted));
+}
+
+#[actix::test]
+async fn a_gap_is_asked_for_once_and_an_envelope_nobody_wants_is_declined() {
+    let bench = Bench::new(false);
+    bench.deliver(bench.room, 4, 5).unwrap();
+    bench.deliver(bench.room, 6, 7).unwrap();
+    bench.deliver(bench.room, 7, 8).unwrap();
+    assert_eq!(bench.settled().await, Some(Revision(5)));
+    bench.deliver(RoomId::generate(), 1, 2).unwrap();
+    bench.deliver(bench.room, 5, 8).unwrap();
+    assert_eq!(bench.settled().await, Some(Revision(8)));
+    assert_eq!(*bench.feeds.refills.lock().unwrap(), [Revision(5)]);
+    assert_eq!(*bench.feeds.unwanted.lock().unwrap(), [1]);
+}
+
+#[actix::test]
+async fn a_panic_closes_the_sockets_of_the_thread_and_the_relay_goes_on() {
+    let bench = Bench::new(true);
+    bench.deliver(bench.room, 4, 5).unwrap();
+    bench.deliver(bench.room, 6, 7).unwrap();
+    assert_eq!(bench.settled().await, None, "the question behind the panic is answered by the restarted relay");
+    assert_eq!(bench.outbox.closed(), Some(Close::Restarted));
+    assert_eq!(bench.relay.subscribe(bench.seat, bench.room), None);
+    let outbox = Outbox::new(100);
+    let seat = bench.relay.register(SessionId::generate(), bench.user, LoginId::generate(), &outbox);
+    assert!(bench.relay.subscribe(seat, bench.room).is_some());
+}

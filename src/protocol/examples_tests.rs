@@ -1,0 +1,236 @@
+//! `docs/PROTOCOL.md` is the specification: its examples are this module's golden vectors, its tables are the fault and close tables.
+
+use super::error::ErrorBody;
+use super::v1::command::decode;
+use super::v1::item;
+use super::v1::push::{
+    Changes, Membership, Presence, PresenceState, Push, Reconnect, TokenExpiring, Unsubscribed, UserChanges, UserItem,
+    UserPresence,
+};
+use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
+use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
+use crate::domain::member::{MemberState, Role};
+use crate::domain::message::NoticeKind;
+use crate::domain::order::{Revision, Seq};
+use crate::domain::room::{HistoryRule, RoomKind};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::time::Duration;
+
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+
+/// The JSON blocks that follow a comment that begins with `mark`, with the rest of the comment.
+fn examples(mark: &str) -> Vec<(&'static str, &'static str)> {
+    let mark = format!("<!-- {mark}");
+    let after_marks = PROTOCOL.split(mark.as_str()).skip(1);
+    let example = |text: &'static str| {
+        let (name, rest) = text.split_once(" -->\n```json\n").expect("a JSON block follows the comment");
+        let (json, _) = rest.split_once("\n```").expect("the block ends");
+        (name.trim_start_matches(": "), json)
+    };
+    after_marks.map(example).collect()
+}
+
+/// The rows of the table that follows a comment, as cells.
+fn table(mark: &str) -> Vec<Vec<&'static str>> {
+    let (_, rest) = PROTOCOL.split_once(&format!("<!-- {mark} -->\n")).expect("the table is there");
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect()
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(end: &str) -> T {
+    format!("01933e00-0000-7000-8000-{end:0>12}").parse().unwrap()
+}
+
+fn at(time: &str) -> DateTime<Utc> {
+    format!("2026-11-22T{time}Z").parse().unwrap()
+}
+
+fn reply(reference: u64, done: Done) -> Value {
+    serde_json::to_value(Reply { reference: Some(reference), outcome: Outcome::Ok(done) }).unwrap()
+}
+
+fn push(push: Push) -> Value {
+    serde_json::to_value(push).unwrap()
+}
+
+fn lobby(topic: &str, revision: u64) -> item::Room {
+    item::Room {
+        id: id("1"),
+        kind: RoomKind::Public,
+        name: "Lobby".into(),
+        topic: topic.into(),
+        history: HistoryRule::All,
+        archived: false,
+        revision: Revision(revision),
+        created_by: id("b2"),
+        created_at: at("09:00:00"),
+    }
+}
+
+fn welcome() -> Value {
+    let room = |end, start| SubscribedRoom { room: id(end), start };
+    let welcome = Welcome {
+        session: id("aa"),
+        user: id("b1"),
+        epoch: id("e1"),
+        user_head: Revision(42),
+        user_reset: false,
+        rooms: vec![
+            room("1", Start::Resuming { head: Revision(19) }),
+            room("2", Start::Reset { head: Revision(5), reason: ResetReason::NoCursor }),
+        ],
+        token_expires_at: at("10:10:00"),
+        server_time: at("10:00:00"),
+        ping_interval_ms: 25_000,
+        limits: Limits { text_max_bytes: 8192, frame_max_bytes: 65_536, rooms_per_frame: 500, watches: 500, posts_in_flight: 64 },
+    };
+    reply(1, Done::Welcome(Box::new(welcome)))
+}
+
+fn subscribed(start: Start) -> Value {
+    reply(2, Done::Subscribed(Subscribed { rooms: vec![SubscribedRoom { room: id("3"), start }] }))
+}
+
+fn changes(from: u64, to: u64, items: Vec<item::Item>) -> Value {
+    push(Push::Changes(Changes { room: id("1"), from: Revision(from), to: Revision(to), items }))
+}
+
+fn message() -> item::Item {
+    item::Item::Message(item::Message {
+        seq: Seq(12),
+        revision: Revision(20),
+        author: id("b1"),
+        client_id: id("c2"),
+        text: "Good morning".into(),
+        created_at: at("10:00:01.000002"),
+    })
+}
+
+fn items() -> Value {
+    let member = item::Member { user: id("b2"), state: MemberState::Joined, role: Role::Member, revision: Revision(21) };
+    let notice = item::Notice {
+        revision: Revision(21),
+        after_seq: Seq(12),
+        kind: NoticeKind::Joined,
+        actor: id("b2"),
+        subject: None,
+        text: None,
+        created_at: at("10:00:02"),
+    };
+    let room = lobby("All are welcome", 22);
+    changes(20, 22, vec![item::Item::Member(member), item::Item::Notice(notice), item::Item::Room(room)])
+}
+
+fn user_changes() -> Value {
+    let membership = Membership {
+        revision: Revision(42),
+        state: MemberState::Joined,
+        role: Role::Member,
+        visible_from_seq: Seq(1),
+        by: None,
+        room: lobby("", 1),
+        people: Vec::new(),
+    };
+    let items = vec![UserItem::Membership(Box::new(membership))];
+    push(Push::UserChanges(UserChanges { from: Revision(41), to: Revision(42), items }))
+}
+
+fn post_refused() -> Value {
+    let error = ErrorBody::from(Refusal::busy(Duration::from_millis(250)));
+    serde_json::to_value(Reply { reference: Some(4), outcome: Outcome::Error(error) }).unwrap()
+}
+
+fn presence() -> Value {
+    let user = UserPresence { user: id("b2"), state: PresenceState::Away, last_active: Some(at("09:58:00")) };
+    push(Push::Presence(Presence { users: vec![user] }))
+}
+
+fn posted() -> Value {
+    let created_at = at("10:00:01.000002");
+    reply(4, Done::Posted(Posted { room: id("1"), seq: Seq(12), revision: Revision(20), created_at, repeat: false }))
+}
+
+/// What the server writes, by the name the document gives it.
+fn written() -> Vec<(&'static str, Value)> {
+    vec![
+        ("welcome", welcome()),
+        ("subscribed", subscribed(Start::Live { head: Revision(8) })),
+        ("refused", subscribed(Start::Refused { error: ErrorBody::from(Refusal::from(Fault::NotMember)) })),
+        ("nothing", reply(3, Done::Nothing {})),
+        ("posted", posted()),
+        ("post_refused", post_refused()),
+        ("renewed", reply(9, Done::Renewed(Renewed { token_expires_at: at("10:20:00") }))),
+        ("changes", changes(19, 20, vec![message()])),
+        ("user_changes", user_changes()),
+        ("presence", presence()),
+        ("token_expiring", push(Push::TokenExpiring(TokenExpiring { expires_at: at("10:10:00") }))),
+        ("reconnect", push(Push::Reconnect(Reconnect { after_ms: 1200 }))),
+        ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),
+        ("items", items()),
+    ]
+}
+
+#[test]
+fn every_documented_command_is_read() {
+    let commands = examples("command");
+    for (_, json) in &commands {
+        assert!(decode(json).is_ok(), "{json}: {:?}", decode(json));
+    }
+    for name in [
+        "hello",
+        "subscribe",
+        "unsubscribe",
+        "post",
+        "post_direct",
+        "watch_presence",
+        "unwatch_presence",
+        "set_presence",
+        "renew",
+        "ping",
+    ] {
+        assert!(commands.iter().any(|(_, json)| json.contains(&format!(r#""{name}":{{"#))), "{name} has an example");
+    }
+}
+
+#[test]
+fn every_documented_answer_is_what_the_server_writes() {
+    let documented = examples("example");
+    let written = written();
+    assert_eq!(
+        documented.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        written.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+    );
+    for ((name, json), (_, value)) in documented.iter().zip(written) {
+        assert_eq!(serde_json::from_str::<Value>(json).unwrap(), value, "{name}");
+    }
+}
+
+#[test]
+fn the_fault_table_is_the_documented_one() {
+    let rows = Fault::ALL.iter().map(|fault| {
+        let row = fault.row();
+        let stored = match row.stored {
+            Stored::No => "no",
+            Stored::Unknown => "unknown",
+        };
+        let retry = if row.retry { "yes" } else { "no" };
+        [row.code, retry, stored, &row.status.to_string(), row.advice].map(str::to_owned).to_vec()
+    });
+    assert_eq!(table("faults"), rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_close_table_is_the_documented_one() {
+    let rows = Close::ALL.iter().map(|close| {
+        let (code, reason, back) = close.row();
+        let back = match back {
+            ComeBack::Now => "now",
+            ComeBack::Later => "later",
+            ComeBack::WithToken => "with_token",
+            ComeBack::Never => "never",
+        };
+        [&code.to_string(), reason, back].map(str::to_owned).to_vec()
+    });
+    assert_eq!(table("closes"), rows.collect::<Vec<_>>());
+}
