@@ -116,11 +116,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let http = Arc::new(HttpParts {
         store: store.clone(),
         persistence: parts.persistence.clone(),
+        rooms: parts.rooms.clone(),
         presence: parts.presence.clone(),
         authenticate: Arc::new(parts.accounts.clone()),
         clock: clock.clone(),
         tree: root.clone(),
         node: state.clone(),
+        epoch,
         link_secrets: LinkSecrets::new(&secrets),
         rates: rates.clone(),
         settings: Arc::clone(&config),

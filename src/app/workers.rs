@@ -11,7 +11,7 @@ use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::{App, web};
+use actix_web::App;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
@@ -70,8 +70,7 @@ impl Workers {
                     let upgrading = upgrade(Rc::clone(&thread), request, framed);
                     async move { upgrading.await.map_err(actix_web::Error::from) }
                 });
-                let http = web::Data::from(Arc::clone(&parts.http));
-                let app = App::new().app_data(http).configure(routes::configure).wrap(TracingLogger::<RequestSpan>::new());
+                let app = App::new().configure(routes::configure(&parts.http)).wrap(TracingLogger::<RequestSpan>::new());
                 HttpService::build()
                     .keep_alive(parts.config.server.keep_alive)
                     .client_request_timeout(parts.config.server.head_timeout)

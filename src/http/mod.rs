@@ -6,13 +6,21 @@
 //!
 //! Must not know: SQL, actors (handles only), frames.
 
+pub mod admin;
 pub mod auth;
+pub mod docs;
 pub mod error;
 pub mod health;
 pub mod idempotency;
 pub mod input;
+pub mod invitations;
+pub mod members;
+pub mod messages;
+pub mod openapi;
 pub mod page;
 pub mod parts;
+pub mod presence;
 pub mod rates;
+pub mod rooms;
 pub mod routes;
 pub mod schema;

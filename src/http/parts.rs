@@ -9,9 +9,11 @@ use super::health::NodeState;
 use super::idempotency::LinkSecrets;
 use super::rates::Rates;
 use crate::config::Config;
+use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
+use crate::room::handle::Rooms;
 use crate::store::{Db, Reply, Store};
 use crate::supervision::tree::Supervisor;
 use crate::telemetry::metrics as names;
@@ -22,6 +24,8 @@ pub struct Parts {
     pub store: Store,
     /// For writes that are no room's.
     pub persistence: Persistence,
+    /// Rooms.
+    pub rooms: Rooms,
     /// Who is online.
     pub presence: Presence,
     /// Whose token this is.
@@ -32,6 +36,8 @@ pub struct Parts {
     pub tree: Supervisor,
     /// Whether this node is starting, serving or draining.
     pub node: NodeState,
+    /// Which history of the store this is.
+    pub epoch: Epoch,
     /// Makes the secrets of links.
     pub link_secrets: LinkSecrets,
     /// How often things may be done.

@@ -1,6 +1,118 @@
 //! Every route on one page.
+//!
+//! A row is method, path, handler. The order counts where two patterns fit one path: the first row wins. Tests walk [`TABLE`]: each route is
+//! in the OpenAPI document, and each route of a room has its row in the table of who may what.
 
-use actix_web::web::ServiceConfig;
+use std::sync::Arc;
 
-/// Adds them.
-pub fn configure(_: &mut ServiceConfig) {}
+use actix_web::{HttpResponse, web};
+
+use super::error::Problem;
+use super::parts::Parts;
+use super::{admin, docs, health, input, invitations, members, messages, openapi, presence, rooms};
+use crate::domain::fault::Fault;
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path;)*) => {
+        /// Method and path of every route.
+        pub const TABLE: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn add(config: &mut web::ServiceConfig) {
+            $(config.route($path, web::$method().to($handler));)*
+            #[cfg(feature = "faults")]
+            config.route("/api/v1/admin/faults", web::post().to(admin::arm_faults));
+        }
+    };
+}
+
+routes! {
+    // Rooms.
+    post   "/api/v1/rooms"                             => rooms::create;
+    get    "/api/v1/rooms"                             => rooms::find;
+    get    "/api/v1/rooms/{room}"                      => rooms::get;
+    patch  "/api/v1/rooms/{room}"                      => rooms::update;
+    delete "/api/v1/rooms/{room}"                      => rooms::delete;
+    post   "/api/v1/groups"                            => rooms::create_group;
+    get    "/api/v1/me/rooms"                          => rooms::mine;
+
+    // Their people.
+    put    "/api/v1/rooms/{room}/members/me"           => members::join;
+    delete "/api/v1/rooms/{room}/members/me"           => members::leave;
+    get    "/api/v1/rooms/{room}/members"              => members::list;
+    patch  "/api/v1/rooms/{room}/members/{user}"       => members::set_role;
+    delete "/api/v1/rooms/{room}/members/{user}"       => members::kick;
+    get    "/api/v1/rooms/{room}/bans"                 => members::bans;
+    put    "/api/v1/rooms/{room}/bans/{user}"          => members::ban;
+    delete "/api/v1/rooms/{room}/bans/{user}"          => members::unban;
+    put    "/api/v1/rooms/{room}/owner"                => members::transfer;
+
+    // Ways in.
+    put    "/api/v1/rooms/{room}/invitations/{user}"   => invitations::invite;
+    delete "/api/v1/rooms/{room}/invitations/{user}"   => invitations::uninvite;
+    delete "/api/v1/me/invitations/{room}"             => invitations::decline;
+    post   "/api/v1/rooms/{room}/links"                => invitations::create_link;
+    get    "/api/v1/rooms/{room}/links"                => invitations::list_links;
+    delete "/api/v1/rooms/{room}/links/{link}"         => invitations::revoke_link;
+    post   "/api/v1/links/redeem"                      => invitations::redeem;
+
+    // What is said.
+    post   "/api/v1/rooms/{room}/messages"             => messages::post;
+    get    "/api/v1/rooms/{room}/messages"             => messages::history;
+    get    "/api/v1/rooms/{room}/messages/{seq}"       => messages::get;
+    get    "/api/v1/rooms/{room}/changes"              => messages::changes;
+    post   "/api/v1/direct/{user}/messages"            => messages::post_direct;
+
+    // Who is online.
+    get    "/api/v1/presence"                          => presence::get;
+
+    // For operators.
+    get    "/api/v1/admin/actors"                      => admin::actors;
+    get    "/health/live"                              => health::live;
+    get    "/health/ready"                             => health::ready;
+    get    "/metrics"                                  => health::metrics;
+
+    // For developers.
+    get    "/api/v1/openapi.json"                      => openapi::document;
+    get    "/docs"                                     => docs::redirect;
+    get    "/docs/{file:.*}"                           => docs::file;
+}
+
+/// Puts every route into an application.
+pub fn configure(parts: &Arc<Parts>) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+    let parts = web::Data::from(Arc::clone(parts));
+    move |config| {
+        let body_max = parts.settings.server.request_body_max.as_usize();
+        let all = web::scope("").app_data(parts).configure(|config| input::configure(config, body_max)).configure(add);
+        config.service(all.default_service(web::to(nothing_here)));
+    }
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::because(Fault::NotFound, "There is no such path, or not with this method."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::specification;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_is_in_the_document_and_the_other_way_round() {
+        let served = TABLE.iter().filter(|(_, path)| !path.starts_with("/docs"));
+        let served: BTreeSet<_> = served.map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let document = serde_json::to_value(specification()).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for method in methods.as_object().unwrap().keys() {
+                described.insert((method.clone(), path.clone()));
+            }
+        }
+        assert_eq!(served, described);
+    }
+
+    #[test]
+    fn no_route_is_listed_twice() {
+        assert_eq!(TABLE.iter().collect::<BTreeSet<_>>().len(), TABLE.len());
+    }
+}

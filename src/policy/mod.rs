@@ -9,4 +9,4 @@ mod read;
 
 pub use change::{Standing, decide_change};
 pub use post::may_post;
-pub use read::{Sight, may_find, may_read};
+pub use read::{Sight, may_find, may_moderate, may_read};

@@ -1,7 +1,7 @@
 //! May somebody see a room, and from where on?
 
 use crate::domain::fault::Fault;
-use crate::domain::member::{Member, MemberState};
+use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{Room, RoomKind};
 
@@ -40,4 +40,20 @@ pub fn may_read(room: &Room, member: Option<&Member>) -> Result<Sight, Fault> {
 pub fn may_find(room: &Room, member: Option<&Member>) -> Result<(), Fault> {
     let concerned = member.is_some_and(|member| matches!(member.state, MemberState::Joined | MemberState::Invited));
     if !room.deleted && (room.kind == RoomKind::Public || concerned) { Ok(()) } else { Err(Fault::NotFound) }
+}
+
+/// May this person see who is banned, and by which links people come in?
+///
+/// # Errors
+/// [`Fault::NotFound`] for strangers to a room that is not public, [`Fault::Banned`], [`Fault::NotMember`], else [`Fault::NotAllowed`].
+pub fn may_moderate(room: &Room, member: Option<&Member>, admin: bool) -> Result<(), Fault> {
+    if room.deleted {
+        return Err(Fault::NotFound);
+    }
+    if admin && room.kind == RoomKind::Public {
+        return Ok(());
+    }
+    may_read(room, member)?;
+    let moderates = member.is_some_and(|member| member.role >= Role::Moderator);
+    if moderates && matches!(room.kind, RoomKind::Public | RoomKind::Private) { Ok(()) } else { Err(Fault::NotAllowed) }
 }
