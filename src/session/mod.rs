@@ -2,7 +2,8 @@
 //!
 //! Purpose: own the socket, speak protocol v1 over it, and turn commands into questions to rooms, presence and accounts. Reading
 //! order: [`decode`] (bytes to messages), [`handshake`], [`upgrade`], [`socket`], then [`actor`] and what it does (`commands`,
-//! `following`) with the pure rules [`posting`] and [`resume`]; [`ports`] is what it needs of others, [`thread`] what sessions share.
+//! `following`) with the pure rules [`posting`] and [`resume`]; [`ports`] is what it needs of others, [`node`] joins it to them, [`thread`] is what
+//! sessions share.
 //!
 //! Neighbours: the relay of its thread feeds its outbox; rooms, accounts, presence and the store answer it through `ports`.
 //!
@@ -18,6 +19,7 @@ pub mod decode;
 mod following;
 pub mod gate;
 pub mod handshake;
+pub mod node;
 pub mod ports;
 pub mod posting;
 pub mod resume;

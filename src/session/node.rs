@@ -1,0 +1,155 @@
+//! The neighbours of a real node: rooms, accounts, presence tracker and store behind what a session asks for.
+//!
+//! Only words are changed here. Invariant: a question that is dropped is answered, and for a post with *outcome unknown*, as it may have
+//! reached the store. Must not know: sessions.
+
+use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
+use crate::accounts::handle::Accounts;
+use crate::delivery::handle::RelayHandle;
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::{Epoch, RoomId, SessionId, UserId};
+use crate::domain::message::{Changes, Post};
+use crate::domain::order::Revision;
+use crate::domain::stream::UserChanges;
+use crate::domain::user::Actor;
+use crate::policy::Sight;
+use crate::presence::handle::Presence;
+use crate::protocol::v1::command::DeviceState;
+use crate::protocol::v1::reply::Posted;
+use crate::room::handle::{Answered, Rooms};
+use crate::room::state::posting;
+use crate::store::{Store, StoreError, people, streams};
+use std::sync::Arc;
+
+/// Says whether a person may do one more of something now. Shared with REST, as rates count over both.
+pub type Count = Arc<dyn Fn(UserId, Counted) -> Result<(), Refusal> + Send + Sync>;
+
+/// Whom the sessions of one thread ask.
+#[derive(Clone)]
+pub struct Node {
+    /// Which history of the store this is.
+    pub epoch: Epoch,
+    /// Tokens.
+    pub accounts: Accounts,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// Who is online.
+    pub presence: Presence,
+    /// What was missed.
+    pub store: Store,
+    /// Rates.
+    pub count: Count,
+}
+
+impl Neighbours for Node {
+    fn authenticate(&self, token: String) -> Promise<Proof> {
+        // Signature and revocations are in memory; the answer needs no wait.
+        let authenticated = self.accounts.authenticate(&token);
+        let proof = authenticated.map(|known| Proof { actor: known.actor, expires_at: known.expires_at });
+        Box::pin(std::future::ready(proof.map_err(Refusal::from)))
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn user_head(&self, user: UserId) -> Promise<Revision> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            let head = store.read(move |db| Box::pin(async move { people::stream_head(db, user).await })).await;
+            head.map_err(|error| refused(&error))?.ok_or(Fault::Unauthenticated.into())
+        })
+    }
+
+    fn user_changes(&self, user: UserId, from: Revision, max_items: usize) -> Promise<UserChanges> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            let read = store.read(move |db| Box::pin(async move { streams::user_changes(db, user, from, max_items).await }));
+            read.await.map_err(|error| refused(&error))
+        })
+    }
+
+    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached> {
+        let answer = self.rooms.attach(room, user, relay.clone(), attachment);
+        Box::pin(async move {
+            let attached = settled(answer, Fault::Unavailable).await?;
+            Ok(Attached { head: attached.head, sight: attached.sight })
+        })
+    }
+
+    fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64) {
+        self.rooms.detach(room, relay, attachment);
+    }
+
+    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max_rows: usize) -> Promise<Changes> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            let read =
+                store.read(move |db| Box::pin(async move { streams::room_changes(db, room, sight, from, head, max_rows).await }));
+            read.await.map_err(|error| refused(&error))
+        })
+    }
+
+    fn post(&self, room: RoomId, _: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>> {
+        let answer = self.rooms.post(room, posts);
+        Box::pin(async move {
+            let answers = settled(answer, Fault::OutcomeUnknown).await?;
+            Ok(answers.into_iter().map(|answer| answer.map(|posted| shown(room, posted))).collect())
+        })
+    }
+
+    fn post_direct(&self, _: Actor, user: UserId, post: Post) -> Promise<Posted> {
+        let answer = self.rooms.post_direct(user, post);
+        Box::pin(async move {
+            let direct = settled(answer, Fault::OutcomeUnknown).await?;
+            Ok(shown(direct.room, direct.posted))
+        })
+    }
+
+    fn connected(&self, session: SessionId, user: UserId, relay: &RelayHandle) {
+        self.presence.connected(session, user, relay, DeviceState::Online);
+    }
+
+    fn device(&self, session: SessionId, state: Option<DeviceState>) {
+        match state {
+            Some(state) => self.presence.state(session, state),
+            None => self.presence.active(session),
+        }
+    }
+
+    fn disconnected(&self, session: SessionId) {
+        self.presence.disconnected(session);
+    }
+
+    fn watch(&self, session: SessionId, users: Vec<UserId>) -> Promise<()> {
+        let answer = self.presence.watch(session, users);
+        Box::pin(async move { settled(answer?, Fault::Unavailable).await })
+    }
+
+    fn unwatch(&self, session: SessionId, users: Vec<UserId>) -> Result<(), Refusal> {
+        self.presence.unwatch(session, users)
+    }
+
+    fn count(&self, user: UserId, what: Counted) -> Result<(), Refusal> {
+        (self.count)(user, what)
+    }
+}
+
+/// The answer, or `dropped` if nobody gave one.
+async fn settled<T>(answer: Answered<T>, dropped: Fault) -> Result<T, Refusal> {
+    answer.await.unwrap_or(Err(dropped.into()))
+}
+
+/// A failed read, as the client sees it. Faults of ours are logged here, where they happen (I12: without what was read).
+fn refused(error: &StoreError) -> Refusal {
+    let fault = error.fault();
+    if fault == Fault::Internal {
+        tracing::error!(%error, "reading for a session failed");
+    }
+    fault.into()
+}
+
+fn shown(room: RoomId, posted: posting::Posted) -> Posted {
+    let posting::Posted { seq, revision, created_at, repeat } = posted;
+    Posted { room, seq, revision, created_at, repeat }
+}
