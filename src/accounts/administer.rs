@@ -100,21 +100,21 @@ impl Accounts {
         found.map(|found| found.user).ok_or_else(|| Fault::NotFound.into())
     }
 
-    /// Makes an invitation to register for `max_uses` accounts; the code is told only now.
+    /// Makes an invitation to register for `max_uses` accounts, of administrators if so asked; the code is told only now.
     ///
     /// # Errors
     /// [`Fault::NotAllowed`], those of persistence.
-    pub async fn invite_to_register(&self, actor: Actor, max_uses: u32) -> Result<(Registration, String), Refusal> {
+    pub async fn invite_to_register(&self, actor: Actor, max_uses: u32, admin: bool) -> Result<(Registration, String), Refusal> {
         actor.require_admin()?;
         let (secret, now) = (Secret::generate(), self.now());
         let registration = Registration {
             id: RegistrationId::generate(),
-            created_by: Some(actor.user),
+            created_by: actor.user,
             created_at: now,
             expires_at: now + self.0.parts.settings.invite_ttl,
             max_uses: max_uses.into(),
             uses: 0,
-            admin: false,
+            admin,
         };
         let create = CreateRegistration { registration: registration.clone(), secret_hash: secret.hash() };
         self.write(actor.user, create).await?;

@@ -6,13 +6,13 @@ use crate::auth::secret::Secret;
 use crate::auth::token::RefreshToken;
 use crate::config::Registration;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::{LoginId, RegistrationId, UserId};
+use crate::domain::ids::{LoginId, UserId};
 use crate::domain::text::{DeviceName, DisplayName, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::logins::{LogIn, NewLogin, Refresh, Refreshed};
-use crate::store::registrations::{self, CreateRegistration, Register};
-use crate::store::users::{NewUser, any, by_name};
+use crate::store::registrations::Register;
+use crate::store::users::{NewUser, by_name};
 use std::fmt;
 
 /// Where a login comes from.
@@ -96,30 +96,6 @@ impl Accounts {
         let user = self.write(id, Register { user, admin, invitation: None, login: None }).await?;
         self.announce_admin(id, user.admin);
         Ok(user)
-    }
-
-    /// A code with which the first account is made and becomes an administrator; `None` when there are accounts already, or when
-    /// registration is closed. Earlier codes of this kind end.
-    ///
-    /// # Errors
-    /// Those of the database and of persistence.
-    pub async fn first_code(&self) -> Result<Option<String>, Refusal> {
-        if self.0.parts.settings.registration == Registration::Closed || self.read(|db| Box::pin(any(db))).await? {
-            return Ok(None);
-        }
-        let (secret, now) = (Secret::generate(), self.now());
-        let registration = registrations::Registration {
-            id: RegistrationId::generate(),
-            created_by: None,
-            created_at: now,
-            expires_at: now + self.0.parts.settings.invite_ttl,
-            max_uses: 1,
-            uses: 0,
-            admin: true,
-        };
-        let key = UserId(registration.id.0);
-        self.write(key, CreateRegistration { registration, secret_hash: secret.hash() }).await?;
-        Ok(Some(secret.expose()))
     }
 
     /// Begins a login.

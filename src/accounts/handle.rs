@@ -8,6 +8,7 @@ use crate::config;
 use crate::delivery::handle::{Logins, Relays, Revocation};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, UserId};
+use crate::domain::order::Revision;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Actor, User};
 use crate::persistence::handle::{Key, Persistence};
@@ -147,6 +148,11 @@ impl Accounts {
         for login in news {
             self.0.parts.relays.revoke(Revocation { user, logins: Logins::One(login) });
         }
+    }
+
+    /// People's streams have grown. After the commit that made them grow.
+    pub fn announce_heads(&self, heads: &[(UserId, Revision)]) {
+        self.0.parts.relays.announce_user_heads(heads);
     }
 
     /// From here on, this person counts as an administrator, or not. After the commit that made it so.

@@ -17,3 +17,6 @@ pub mod handle;
 pub mod keeper;
 pub mod own;
 pub mod standing;
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         persistence: parts.persistence.clone(),
         rooms: parts.rooms.clone(),
         presence: parts.presence.clone(),
+        accounts: parts.accounts.clone(),
         authenticate: Arc::new(parts.accounts.clone()),
         clock: clock.clone(),
         tree: root.clone(),
@@ -209,6 +210,7 @@ async fn start_parts(
         operation_life: config.database.operation_ttl,
     })
     .await?;
+    crate::accounts::keeper::start(&below("accounts"), permanent, accounts.clone(), &config.accounts);
     Ok(Parts { relays, persistence, rooms, presence, accounts })
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
-use actix_web::dev::AppConfig;
 use actix_web::App;
+use actix_web::dev::AppConfig;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 

@@ -38,6 +38,7 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let parts = parts.ok_or(Fault::Internal)?;
             let actor = parts.authenticate.authenticate(token.ok_or(Fault::Unauthenticated)?).await?;
+            parts.rates.request(actor.user)?;
             Ok(Self(actor))
         })
     }

@@ -1,6 +1,5 @@
 //! Health, readiness and metrics, for operators and their balancers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::address::client;
 use super::error::Problem;
 use super::parts::Parts;
 use crate::domain::fault::Fault;
@@ -132,27 +132,14 @@ pub async fn ready(parts: web::Data<Parts>) -> HttpResponse {
 /// Metrics for Prometheus; only for the networks in `server.metrics_allowed`
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "Text format.", body = String)))]
 pub async fn metrics(request: HttpRequest, parts: web::Data<Parts>) -> Result<HttpResponse, Problem> {
-    let address = request.peer_addr().map(|peer| peer.ip());
-    if !address.is_some_and(|address| may_scrape(&parts, &request, address)) {
+    let server = &parts.settings.server;
+    let address = client(request.peer_addr(), request.headers(), &server.trusted_proxies);
+    if !server.metrics_allowed.iter().any(|network| network.contains(&address)) {
         return Err(Fault::NotAllowed.into());
     }
     let handle = names::install().map_err(|_| Fault::Internal)?;
     record(&parts);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render()))
-}
-
-fn may_scrape(parts: &Parts, request: &HttpRequest, peer: IpAddr) -> bool {
-    let server = &parts.settings.server;
-    let within = |networks: &[ipnet::IpNet], address: IpAddr| networks.iter().any(|network| network.contains(&address));
-    let forwarded = request.headers().get("x-forwarded-for");
-    let address = match forwarded {
-        // The last address is the one the trusted proxy itself has seen.
-        Some(list) if within(&server.trusted_proxies, peer) => {
-            list.to_str().ok().and_then(|list| list.rsplit(',').next()?.trim().parse().ok())
-        }
-        _ => Some(peer),
-    };
-    address.is_some_and(|address| within(&server.metrics_allowed, address))
 }
 
 /// Writes what is only known by looking.

@@ -6,14 +6,19 @@
 //!
 //! Must not know: SQL, actors (handles only), frames.
 
+pub mod accounts;
+pub mod address;
 pub mod admin;
+pub mod administration;
 pub mod auth;
 pub mod docs;
 pub mod error;
+pub mod guard;
 pub mod health;
 pub mod idempotency;
 pub mod input;
 pub mod invitations;
+pub mod logins;
 pub mod members;
 pub mod messages;
 pub mod openapi;
@@ -24,3 +29,4 @@ pub mod rates;
 pub mod rooms;
 pub mod routes;
 pub mod schema;
+pub mod users;

@@ -11,7 +11,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi as Document, Ref, RefOr, Respon
 use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
-use super::{admin, health, invitations, members, messages, presence, rooms};
+use super::{accounts, admin, administration, health, invitations, logins, members, messages, presence, rooms, users};
 use crate::domain::fault::Fault;
 
 const BEARER: &str = "bearer";
@@ -25,6 +25,11 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         description = "The REST API of a Hubbub server. What is live comes over the WebSocket at /api/v1/ws; see the protocol's documentation.",
     ),
     paths(
+        accounts::register, accounts::me, accounts::change_me, accounts::delete_me, accounts::change_password,
+        logins::log_in, logins::refresh, logins::list, logins::end_all, logins::end_current, logins::end_one,
+        users::find, users::one,
+        administration::users, administration::user, administration::change_user, administration::invite,
+        administration::invitations, administration::revoke,
         rooms::create, rooms::find, rooms::get, rooms::update, rooms::delete, rooms::create_group, rooms::mine,
         members::join, members::leave, members::list, members::set_role, members::kick, members::bans, members::ban,
         members::unban, members::transfer,

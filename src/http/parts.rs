@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::health::NodeState;
 use super::idempotency::LinkSecrets;
 use super::rates::Rates;
+use crate::accounts::handle::Accounts;
 use crate::config::Config;
 use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// Who is online.
     pub presence: Presence,
+    /// People's accounts.
+    pub accounts: Accounts,
     /// Whose token this is.
     pub authenticate: Arc<dyn Authenticate>,
     /// The time.

@@ -1,192 +1,232 @@
-//! How often things may be done: per address before anybody is known, per account after (design §6).
+//! How often each address and each person may do things, shared by all threads, over REST and sockets together.
 //!
-//! REST and sockets share one value, so that a person cannot post twice as fast over two ways. The counting is `governor`'s (GCRA).
+//! Each rate remembers a bounded number of keys; beyond it the longest unused are forgotten, so whoever sends from many addresses costs
+//! memory up to a limit and no more (I4). Counting is in this process only.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
-
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::config::{self, Rate};
 use crate::domain::fault::Refusal;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{LoginId, UserId};
+use crate::session::bucket::Bucket;
 
-/// All rates of the node. Clones count together.
-#[derive(Clone, Debug)]
-pub struct Rates(Arc<Limits>);
+/// All rates. Clones share them.
+#[derive(Clone)]
+pub struct Rates(Arc<Inner>);
 
-#[derive(Debug)]
-struct Limits {
-    login_per_address: Limit<IpAddr>,
-    login_per_account: Limit<String>,
-    register_per_address: Limit<IpAddr>,
-    refresh_per_account: Limit<UserId>,
-    connections_per_address: Limit<IpAddr>,
-    requests_per_address: Limit<IpAddr>,
-    requests_per_account: Limit<UserId>,
-    commands_per_account: Limit<UserId>,
-    posts_per_account: Limit<UserId>,
-    people_search_per_account: Limit<UserId>,
-    rooms_made_per_account: Limit<UserId>,
-}
-
-macro_rules! counted {
-    ($($(#[$doc:meta])* $method:ident($key:ident: $kind:ty) => $limit:ident;)*) => {$(
-        $(#[$doc])*
-        ///
-        /// # Errors
-        /// Busy, with the time after which it fits again.
-        pub fn $method(&self, $key: $kind) -> Result<(), Refusal> {
-            self.0.$limit.count($key.into())
-        }
-    )*};
+struct Inner {
+    login_address: Keyed<IpAddr>,
+    login_account: Keyed<String>,
+    register_address: Keyed<IpAddr>,
+    refresh: Keyed<LoginId>,
+    connection_address: Keyed<IpAddr>,
+    request_address: Keyed<IpAddr>,
+    request_account: Keyed<UserId>,
+    command: Keyed<UserId>,
+    post: Keyed<UserId>,
+    people_search: Keyed<UserId>,
+    room_made: Keyed<UserId>,
 }
 
 impl Rates {
-    /// Begins counting by the settings.
+    /// As the settings say.
     #[must_use]
     pub fn new(settings: &config::Rates) -> Self {
-        let tracked = settings.tracked_max;
-        Self(Arc::new(Limits {
-            login_per_address: Limit::new(&settings.login_per_address, tracked),
-            login_per_account: Limit::new(&settings.login_per_account, tracked),
-            register_per_address: Limit::new(&settings.register_per_address, tracked),
-            refresh_per_account: Limit::new(&settings.refresh_per_account, tracked),
-            connections_per_address: Limit::new(&settings.connections_per_address, tracked),
-            requests_per_address: Limit::new(&settings.requests_per_address, tracked),
-            requests_per_account: Limit::new(&settings.requests_per_account, tracked),
-            commands_per_account: Limit::new(&settings.commands_per_account, tracked),
-            posts_per_account: Limit::new(&settings.posts_per_account, tracked),
-            people_search_per_account: Limit::new(&settings.people_search_per_account, tracked),
-            rooms_made_per_account: Limit::new(&settings.rooms_made_per_account, tracked),
+        let most = settings.tracked_max;
+        Self(Arc::new(Inner {
+            login_address: Keyed::new(settings.login_per_address, most),
+            login_account: Keyed::new(settings.login_per_account, most),
+            register_address: Keyed::new(settings.register_per_address, most),
+            refresh: Keyed::new(settings.refresh_per_account, most),
+            connection_address: Keyed::new(settings.connections_per_address, most),
+            request_address: Keyed::new(settings.requests_per_address, most),
+            request_account: Keyed::new(settings.requests_per_account, most),
+            command: Keyed::new(settings.commands_per_account, most),
+            post: Keyed::new(settings.posts_per_account, most),
+            people_search: Keyed::new(settings.people_search_per_account, most),
+            room_made: Keyed::new(settings.rooms_made_per_account, most),
         }))
     }
 
-    counted! {
-        /// A post, over either way.
-        post(user: UserId) => posts_per_account;
-        /// A command of a socket other than a post.
-        command(user: UserId) => commands_per_account;
-        /// A REST request of somebody known.
-        request(user: UserId) => requests_per_account;
-        /// A search for people.
-        people_search(user: UserId) => people_search_per_account;
-        /// A room or group made.
-        room_made(user: UserId) => rooms_made_per_account;
-        /// A token renewed.
-        refresh(user: UserId) => refresh_per_account;
-        /// A log-in to the account of this name, right or wrong; the name's comparison form.
-        login_to(name: &str) => login_per_account;
-    }
-
-    /// A log-in from an address.
+    /// A log-in with this name (its [`crate::domain::text::UserName::key`]), right or wrong.
     ///
     /// # Errors
-    /// Busy, with the time after which it fits again.
-    pub fn login_from(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.0.login_per_address.count(network(address))
+    /// Busy, with the time to wait; so for all of these.
+    pub fn log_in(&self, address: IpAddr, name_key: &str) -> Result<(), Refusal> {
+        self.0.login_address.take(network(address))?;
+        self.0.login_account.take(name_key.to_owned())
     }
 
-    /// A registration from an address.
+    /// A password typed by somebody who is logged in: counts as a log-in to that account.
     ///
     /// # Errors
-    /// Busy, with the time after which it fits again.
-    pub fn register_from(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.0.register_per_address.count(network(address))
+    /// Busy.
+    pub fn password(&self, address: IpAddr, user: UserId) -> Result<(), Refusal> {
+        self.0.login_address.take(network(address))?;
+        self.0.login_account.take(user.to_string())
     }
 
-    /// A WebSocket handshake from an address.
+    /// A registration.
     ///
     /// # Errors
-    /// Busy, with the time after which it fits again.
-    pub fn connection_from(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.0.connections_per_address.count(network(address))
+    /// Busy.
+    pub fn register(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.0.register_address.take(network(address))
+    }
+
+    /// A renewal of a login's tokens.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn refresh(&self, login: LoginId) -> Result<(), Refusal> {
+        self.0.refresh.take(login)
+    }
+
+    /// A WebSocket handshake.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn connection(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.0.connection_address.take(network(address))
     }
 
     /// A REST request from an address.
     ///
     /// # Errors
-    /// Busy, with the time after which it fits again.
+    /// Busy.
     pub fn request_from(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.0.requests_per_address.count(network(address))
+        self.0.request_address.take(network(address))
+    }
+
+    /// A REST request of a person.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn request(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.request_account.take(user)
+    }
+
+    /// A command on a socket that is no post.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn command(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.command.take(user)
+    }
+
+    /// A post, over socket or REST.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn post(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.post.take(user)
+    }
+
+    /// A search for people.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn people_search(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.people_search.take(user)
+    }
+
+    /// A room or group made.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn room_made(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.room_made.take(user)
     }
 }
 
-/// What counts as one address: of IPv6 the /64, which is what one household or host is given.
+/// Who counts as one address: with IPv6 a household or server has at least a /64 to itself.
 fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        },
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
     }
 }
 
-/// One rate over many keys; `None` where there is no limit.
-#[derive(Debug)]
-struct Limit<K: Clone + Eq + Hash>(Option<Counter<K>>);
-
-#[derive(Debug)]
-struct Counter<K: Clone + Eq + Hash> {
-    limiter: DefaultKeyedRateLimiter<K>,
-    clock: DefaultClock,
-    tracked_max: usize,
+/// One rate for many keys.
+struct Keyed<K> {
+    rate: Rate,
+    /// Keys in each half.
+    half_max: usize,
+    halves: Mutex<Halves<K>>,
 }
 
-impl<K: Clone + Eq + Hash> Limit<K> {
-    fn new(rate: &Rate, tracked_max: usize) -> Self {
-        let Rate::Limited { count, per } = *rate else { return Self(None) };
-        let quota = Quota::with_period(per / count.get()).map(|quota| quota.allow_burst(count));
-        Self(quota.map(|quota| Counter { limiter: RateLimiter::keyed(quota), clock: DefaultClock::default(), tracked_max }))
+/// A key that is used moves to the recent half. When that is full, the older half is forgotten: nobody in it was seen since.
+struct Halves<K> {
+    recent: HashMap<K, Bucket>,
+    older: HashMap<K, Bucket>,
+}
+
+impl<K: Eq + Hash> Keyed<K> {
+    fn new(rate: Rate, tracked_max: usize) -> Self {
+        let halves = Halves { recent: HashMap::new(), older: HashMap::new() };
+        Self { rate, half_max: (tracked_max / 2).max(1), halves: Mutex::new(halves) }
     }
 
-    fn count(&self, key: K) -> Result<(), Refusal> {
-        let Some(counter) = &self.0 else { return Ok(()) };
-        if counter.limiter.len() >= counter.tracked_max {
-            // Those whose allowance is full again count as never seen; what is left are the busy ones.
-            counter.limiter.retain_recent();
+    fn take(&self, key: K) -> Result<(), Refusal> {
+        self.take_at(key, Instant::now())
+    }
+
+    fn take_at(&self, key: K, now: Instant) -> Result<(), Refusal> {
+        if self.rate == Rate::Unlimited {
+            return Ok(());
         }
-        counter.limiter.check_key(&key).map_err(|not_until| Refusal::busy(not_until.wait_time_from(counter.clock.now())))
+        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        if halves.recent.len() >= self.half_max && !halves.recent.contains_key(&key) {
+            halves.older = std::mem::take(&mut halves.recent);
+        }
+        let known = halves.older.remove(&key).unwrap_or_default();
+        let bucket = halves.recent.entry(key).or_insert(known);
+        bucket.take_or_wait(self.rate, now).map_err(Refusal::busy)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
     use crate::domain::fault::Fault;
+    use std::time::Duration;
 
-    #[test]
-    fn posts_beyond_the_rate_are_busy_with_a_time_to_wait_and_others_are_not_touched() {
-        let mut settings = Config::default().rates;
-        settings.posts_per_account = "2/1h".parse().unwrap();
-        let rates = Rates::new(&settings);
-        let (ann, bob) = (UserId::generate(), UserId::generate());
-        assert!(rates.post(ann).is_ok() && rates.clone().post(ann).is_ok());
-        let refusal = rates.post(ann).unwrap_err();
-        assert_eq!(refusal.fault, Fault::Busy);
-        assert!(refusal.retry_after.is_some_and(|wait| wait.as_secs() > 1000), "{refusal:?}");
-        assert!(rates.post(bob).is_ok());
-        assert!(rates.command(ann).is_ok());
+    fn keyed(tracked_max: usize) -> Keyed<u32> {
+        Keyed::new("2/2s".parse().unwrap(), tracked_max)
     }
 
     #[test]
-    fn a_rate_that_is_off_refuses_nobody() {
-        let mut settings = Config::default().rates;
-        settings.posts_per_account = "off".parse().unwrap();
-        let rates = Rates::new(&settings);
-        let ann = UserId::generate();
-        assert!((0..10_000).all(|_| rates.post(ann).is_ok()));
+    fn each_key_has_its_own_allowance_and_is_told_when_to_come_back() {
+        let (rate, now) = (keyed(100), Instant::now());
+        assert!((0..2).all(|_| rate.take_at(1, now).is_ok()));
+        let refusal = rate.take_at(1, now).unwrap_err();
+        assert_eq!((refusal.fault, refusal.retry_after), (Fault::Busy, Some(Duration::from_secs(1))));
+        assert!(rate.take_at(2, now).is_ok());
+        assert!(rate.take_at(1, now + Duration::from_secs(1)).is_ok());
     }
 
     #[test]
-    fn an_ipv6_household_is_one_address() {
-        let [one, two, other] = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"].map(|text| network(text.parse().unwrap()));
-        assert_eq!(one, two);
-        assert_ne!(one, other);
-        assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), "10.0.0.1".parse::<IpAddr>().unwrap());
+    fn beyond_the_limit_the_longest_unused_keys_are_forgotten() {
+        let (rate, now) = (keyed(10), Instant::now());
+        assert!((0..2).all(|_| rate.take_at(0, now).is_ok()));
+        for other in 1..1000 {
+            assert!(rate.take_at(other, now).is_ok());
+            assert!(rate.take_at(0, now).is_err(), "seen all the time: remembered");
+        }
+        let halves = rate.halves.lock().unwrap();
+        assert!(halves.recent.len() + halves.older.len() <= 10);
+    }
+
+    #[test]
+    fn addresses_of_one_network_count_as_one() {
+        let parse = |text: &str| network(text.parse().unwrap());
+        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:1"));
+        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
+        assert_eq!(parse("::ffff:192.0.2.1"), parse("192.0.2.1"));
+        assert_ne!(parse("192.0.2.1"), parse("192.0.2.2"));
     }
 }

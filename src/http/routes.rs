@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, middleware, web};
 
 use super::error::Problem;
+use super::guard::guard;
 use super::parts::Parts;
-use super::{admin, docs, health, input, invitations, members, messages, openapi, presence, rooms};
+use super::{
+    accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, rooms, users,
+};
 use crate::domain::fault::Fault;
 
 macro_rules! routes {
@@ -26,6 +29,21 @@ macro_rules! routes {
 }
 
 routes! {
+    // People.
+    post   "/api/v1/accounts"                          => accounts::register;
+    post   "/api/v1/logins"                            => logins::log_in;
+    get    "/api/v1/logins"                            => logins::list;
+    delete "/api/v1/logins"                            => logins::end_all;
+    post   "/api/v1/logins/refresh"                    => logins::refresh;
+    delete "/api/v1/logins/current"                    => logins::end_current;
+    delete "/api/v1/logins/{login}"                    => logins::end_one;
+    get    "/api/v1/me"                                => accounts::me;
+    patch  "/api/v1/me"                                => accounts::change_me;
+    delete "/api/v1/me"                                => accounts::delete_me;
+    put    "/api/v1/me/password"                       => accounts::change_password;
+    get    "/api/v1/users"                             => users::find;
+    get    "/api/v1/users/{user}"                      => users::one;
+
     // Rooms.
     post   "/api/v1/rooms"                             => rooms::create;
     get    "/api/v1/rooms"                             => rooms::find;
@@ -66,6 +84,12 @@ routes! {
     get    "/api/v1/presence"                          => presence::get;
 
     // For operators.
+    get    "/api/v1/admin/users"                       => administration::users;
+    get    "/api/v1/admin/users/{user}"                => administration::user;
+    patch  "/api/v1/admin/users/{user}"                => administration::change_user;
+    post   "/api/v1/admin/registrations"               => administration::invite;
+    get    "/api/v1/admin/registrations"               => administration::invitations;
+    delete "/api/v1/admin/registrations/{registration}" => administration::revoke;
     get    "/api/v1/admin/actors"                      => admin::actors;
     get    "/health/live"                              => health::live;
     get    "/health/ready"                             => health::ready;
@@ -82,7 +106,11 @@ pub fn configure(parts: &Arc<Parts>) -> impl FnOnce(&mut web::ServiceConfig) + u
     let parts = web::Data::from(Arc::clone(parts));
     move |config| {
         let body_max = parts.settings.server.request_body_max.as_usize();
-        let all = web::scope("").app_data(parts).configure(|config| input::configure(config, body_max)).configure(add);
+        let all = web::scope("")
+            .wrap(middleware::from_fn(guard))
+            .app_data(parts)
+            .configure(|config| input::configure(config, body_max))
+            .configure(add);
         config.service(all.default_service(web::to(nothing_here)));
     }
 }

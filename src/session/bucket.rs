@@ -12,17 +12,27 @@ pub struct Bucket {
 impl Bucket {
     /// Takes one from the allowance, if one is left.
     pub fn take(&mut self, rate: Rate, now: Instant) -> bool {
+        self.take_or_wait(rate, now).is_ok()
+    }
+
+    /// The same; says otherwise after which time one will be left.
+    ///
+    /// # Errors
+    /// That time.
+    pub fn take_or_wait(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         let Rate::Limited { count, per } = rate else {
-            return true;
+            return Ok(());
         };
         let each = per / count.get();
         let whole_at = self.whole_at.map_or(now, |at| at.max(now)) + each;
         // Rounding down `each` must not refuse the last of a burst.
-        let fits = whole_at.saturating_duration_since(now) <= per.max(Duration::from_nanos(1));
-        if fits {
+        let beyond = whole_at.saturating_duration_since(now).saturating_sub(per.max(Duration::from_nanos(1)));
+        if beyond.is_zero() {
             self.whole_at = Some(whole_at);
+            Ok(())
+        } else {
+            Err(beyond)
         }
-        fits
     }
 }
 

@@ -13,7 +13,7 @@
 //! Must not know: other sessions, SQL, the bus.
 
 pub mod actor;
-mod bucket;
+pub mod bucket;
 mod commands;
 pub mod decode;
 mod following;

@@ -24,8 +24,8 @@ use crate::domain::user::User;
 pub struct Registration {
     /// Which.
     pub id: RegistrationId,
-    /// Who made it; nobody: the server, on its first start.
-    pub created_by: Option<UserId>,
+    /// Who made it.
+    pub created_by: UserId,
     /// When.
     pub created_at: Timestamp,
     /// When it stops working.
@@ -88,7 +88,7 @@ pub struct CreateRegistration {
 struct NewRow<'a> {
     id: Id,
     secret_hash: &'a [u8],
-    created_by: Option<Id>,
+    created_by: Id,
     created_at: NaiveDateTime,
     expires_at: NaiveDateTime,
     max_uses: i64,
@@ -103,11 +103,6 @@ impl Operation for CreateRegistration {
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
         Box::pin(async move {
             let new = &self.registration;
-            if new.created_by.is_none() {
-                // The server makes one at each start without accounts; only the newest is worth anything.
-                let query = diesel::delete(registrations::table.filter(registrations::created_by.is_null()));
-                each!(db, |c| query.execute(c).await)?;
-            }
             let known = registrations::table.find(Id::from(new.id)).select(registrations::id);
             let known: Option<Id> = each!(db, |c| known.first(c).await.optional())?;
             if known.is_some() {
@@ -116,7 +111,7 @@ impl Operation for CreateRegistration {
             let row = NewRow {
                 id: new.id.into(),
                 secret_hash: &self.secret_hash,
-                created_by: new.created_by.map(Id::from),
+                created_by: new.created_by.into(),
                 created_at: at(new.created_at),
                 expires_at: at(new.expires_at),
                 max_uses: i64::try_from(new.max_uses).unwrap_or(i64::MAX),
@@ -172,7 +167,7 @@ const COLUMNS: (
 #[derive(Queryable)]
 struct Row {
     id: Id,
-    created_by: Option<Id>,
+    created_by: Id,
     created_at: NaiveDateTime,
     expires_at: NaiveDateTime,
     max_uses: i64,
@@ -186,7 +181,7 @@ impl TryFrom<Row> for Registration {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.id.into(),
-            created_by: row.created_by.map(UserId::from),
+            created_by: row.created_by.into(),
             created_at: row.created_at.and_utc(),
             expires_at: row.expires_at.and_utc(),
             max_uses: number(row.max_uses)?,
@@ -246,7 +241,7 @@ mod tests {
     fn invitation(max_uses: u64) -> CreateRegistration {
         let registration = Registration {
             id: RegistrationId::generate(),
-            created_by: Some(UserId::generate()),
+            created_by: UserId::generate(),
             created_at: now(),
             expires_at: now() + Duration::days(7),
             max_uses,
@@ -297,17 +292,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_newest_code_of_the_first_start_works_and_makes_an_administrator() {
+    async fn an_invitation_may_make_administrators() {
         let at = TestStore::open().await;
-        for secret in [4, 3] {
-            let mut first = invitation(1);
-            first.registration.created_by = None;
-            first.registration.admin = true;
-            first.secret_hash = [secret; 32];
-            at.run(first).await.unwrap();
-        }
-        let old = Register { invitation: Some([4; 32]), ..register("ann", now()) };
-        assert_eq!(at.run(old).await.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid));
+        let mut made = invitation(1);
+        made.registration.admin = true;
+        at.run(made).await.unwrap();
+        let unknown = Register { invitation: Some([4; 32]), ..register("ann", now()) };
+        assert_eq!(at.run(unknown).await.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid));
         assert!(at.run(register("ann", now())).await.unwrap().admin);
     }
 }

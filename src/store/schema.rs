@@ -133,7 +133,7 @@ diesel::table! {
     registrations (id) {
         id -> Binary,
         secret_hash -> Binary,
-        created_by -> Nullable<Binary>,
+        created_by -> Binary,
         created_at -> Timestamp,
         expires_at -> Timestamp,
         max_uses -> BigInt,

@@ -31,8 +31,7 @@ CREATE TABLE registrations (
     id BINARY(16) NOT NULL PRIMARY KEY,
     -- SHA-256 of the code; the code itself is not kept (I12).
     secret_hash BINARY(32) NOT NULL UNIQUE,
-    -- NULL: the server, on its first start.
-    created_by BINARY(16),
+    created_by BINARY(16) NOT NULL,
     created_at DATETIME(6) NOT NULL,
     expires_at DATETIME(6) NOT NULL,
     max_uses BIGINT NOT NULL,

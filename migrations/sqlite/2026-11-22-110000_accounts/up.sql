@@ -32,8 +32,7 @@ CREATE TABLE registrations (
     id BLOB NOT NULL PRIMARY KEY,
     -- SHA-256 of the code; the code itself is not kept (I12).
     secret_hash BLOB NOT NULL UNIQUE,
-    -- NULL: the server, on its first start.
-    created_by BLOB,
+    created_by BLOB NOT NULL,
     created_at TIMESTAMP NOT NULL,
     expires_at TIMESTAMP NOT NULL,
     max_uses BIGINT NOT NULL,
