@@ -14,6 +14,7 @@ mod migrate;
 mod restore;
 mod serve;
 mod stored;
+mod verify;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -59,6 +60,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup in place of what is stored. The server must not run.
     Restore(restore::Args),
+    /// Check that what is stored keeps its promises. Exit code 5 if it does not.
+    Verify(verify::Args),
     /// Ask the running server whether it is ready.
     Healthcheck(healthcheck::Args),
     /// Check or print the settings, replace the keys that sign tokens.
@@ -93,6 +96,7 @@ fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(&args, &loaded.config, out),
         Command::Backup(args) => backup::run(&args, &loaded.config, out),
         Command::Restore(args) => restore::run(&args, &loaded.config, out),
+        Command::Verify(args) => verify::run(&args, &loaded.config, out),
         Command::Healthcheck(args) => healthcheck::run(&args, &loaded.config, out),
         Command::Config(args) => config::run(&args, &loaded, out),
     }

@@ -38,6 +38,7 @@ mod tables;
 #[cfg(test)]
 pub mod testing;
 pub mod users;
+pub mod verify;
 
 pub use access::{OpenError, Store};
 pub use backend::Db;

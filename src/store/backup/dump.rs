@@ -38,10 +38,10 @@ impl Store {
         folder::make_private(&partial).map_err(|error| BackupError::Io(partial.clone(), error))?;
         let finished = self.fill(&partial, beside, now, progress).await;
         let finished = finished.and_then(|manifest| publish(&partial, to).map(|()| manifest));
-        if finished.is_err() {
-            if let Err(error) = fs::remove_dir_all(&partial) {
-                progress(&format!("{} could not be removed: {error}", partial.display()));
-            }
+        if finished.is_err()
+            && let Err(error) = fs::remove_dir_all(&partial)
+        {
+            progress(&format!("{} could not be removed: {error}", partial.display()));
         }
         finished
     }

@@ -58,7 +58,7 @@ impl Restore<'_> {
             let store = Store::open(self.settings, self.folder.path()).await?;
             refuse_newer(&store, backup)?;
             self.inspect(&store).await?;
-            return self.into_server(&store, backup).await;
+            return self.refill_server(&store, backup).await;
         }
         if path.exists() {
             let store = Store::open(self.settings, self.folder.path()).await?;
@@ -105,7 +105,7 @@ impl Restore<'_> {
         Ok(epoch)
     }
 
-    async fn into_server(&self, store: &Store, backup: &Backup) -> Result<Epoch, BackupError> {
+    async fn refill_server(&self, store: &Store, backup: &Backup) -> Result<Epoch, BackupError> {
         let _alone = alone(store).await?;
         execute(store, &format!("CREATE TABLE IF NOT EXISTS {UNFINISHED} (one SMALLINT NOT NULL PRIMARY KEY)")).await?;
         (self.progress)("removing what is stored");
@@ -184,7 +184,7 @@ async fn alone(store: &Store) -> Result<Db, BackupError> {
     taken.ok_or(BackupError::InUse("another restore is under way"))
 }
 
-async fn execute(store: &Store, statement: &str) -> Result<(), BackupError> {
+pub(super) async fn execute(store: &Store, statement: &str) -> Result<(), BackupError> {
     let (connector, statement) = (store.connector(), statement.to_owned());
     let work = store.spawn(async move {
         let mut db = connector.open().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;

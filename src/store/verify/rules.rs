@@ -1,0 +1,237 @@
+//! The rules, each as the query that finds its breaches.
+//!
+//! A query yields `room_id`, `user_id` and `number`, runs on both databases, and finds its rows by index: it compares neighbours with
+//! `NOT EXISTS` instead of sorting. `r` is the room; `{changed}` stands once where rooms are chosen. Codes of `state` and `kind` stand
+//! in `store::columns`: 1 is joined, 2 is a direct room.
+
+/// Of what a rule speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Of rooms, one by one: holds `{changed}`.
+    Rooms,
+    /// Of everything at once.
+    Everything,
+}
+
+/// A rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// One word, for scripts and tests.
+    pub name: &'static str,
+    /// What a breach means.
+    pub breach: &'static str,
+    pub scope: Scope,
+    pub query: &'static str,
+}
+
+/// Rooms with a message or a line since an instant.
+pub const CHANGED: &str = "AND (r.last_created_at >= ? OR EXISTS \
+     (SELECT 1 FROM notices since WHERE since.room = r.id AND since.created_at >= ?))";
+
+const fn rooms(name: &'static str, breach: &'static str, query: &'static str) -> Rule {
+    Rule { name, breach, scope: Scope::Rooms, query }
+}
+
+const fn everything(name: &'static str, breach: &'static str, query: &'static str) -> Rule {
+    Rule { name, breach, scope: Scope::Everything, query }
+}
+
+pub const RULES: &[Rule] = &[
+    // Numbers of messages (I1).
+    rooms(
+        "seq_missing",
+        "no message has this number",
+        "SELECT r.id AS room_id, NULL AS user_id, m.seq + 1 AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE m.seq < r.last_seq AND NOT EXISTS (SELECT 1 FROM messages n WHERE n.room = m.room AND n.seq = m.seq + 1) {changed}",
+    ),
+    rooms(
+        "first_seq_missing",
+        "the room has messages but not the first",
+        "SELECT r.id AS room_id, NULL AS user_id, 1 AS number FROM rooms r \
+         WHERE r.last_seq > 0 AND NOT EXISTS (SELECT 1 FROM messages n WHERE n.room = r.id AND n.seq = 1) {changed}",
+    ),
+    rooms(
+        "seq_beyond",
+        "the message's number lies outside what the room has counted",
+        "SELECT r.id AS room_id, NULL AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE (m.seq > r.last_seq OR m.seq < 1) {changed}",
+    ),
+    // Revisions (I1).
+    rooms(
+        "revision_missing",
+        "the revision after that of a message is nobody's",
+        "SELECT r.id AS room_id, NULL AS user_id, x.revision + 1 AS number FROM rooms r JOIN messages x ON x.room = r.id \
+         WHERE x.revision < r.head AND NOT (r.deleted AND r.settings_revision = x.revision + 1) \
+         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.room = x.room AND m.revision = x.revision + 1) \
+         AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = x.room AND n.revision = x.revision + 1) {changed}",
+    ),
+    rooms(
+        "revision_missing_after_line",
+        "the revision after that of a line of the timeline is nobody's",
+        "SELECT r.id AS room_id, NULL AS user_id, x.revision + 1 AS number FROM rooms r JOIN notices x ON x.room = r.id \
+         WHERE x.revision < r.head AND NOT (r.deleted AND r.settings_revision = x.revision + 1) \
+         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.room = x.room AND m.revision = x.revision + 1) \
+         AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = x.room AND n.revision = x.revision + 1) {changed}",
+    ),
+    rooms(
+        "revision_missing_after_deletion",
+        "the revision after the room's deletion is nobody's",
+        "SELECT r.id AS room_id, NULL AS user_id, r.settings_revision + 1 AS number FROM rooms r \
+         WHERE r.deleted AND r.settings_revision < r.head \
+         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.room = r.id AND m.revision = r.settings_revision + 1) \
+         AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = r.settings_revision + 1) {changed}",
+    ),
+    rooms(
+        "first_revision_missing",
+        "the room does not begin with its creation",
+        "SELECT r.id AS room_id, NULL AS user_id, 1 AS number FROM rooms r \
+         WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = 1) {changed}",
+    ),
+    rooms(
+        "revision_beyond",
+        "the message's revision lies outside what the room has counted",
+        "SELECT r.id AS room_id, NULL AS user_id, m.revision AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE (m.revision > r.head OR m.revision < 1) {changed}",
+    ),
+    rooms(
+        "line_beyond",
+        "the line's revision lies outside what the room has counted",
+        "SELECT r.id AS room_id, NULL AS user_id, n.revision AS number FROM rooms r JOIN notices n ON n.room = r.id \
+         WHERE (n.revision > r.head OR n.revision < 1) {changed}",
+    ),
+    rooms(
+        "revision_twice",
+        "two messages have this revision",
+        "SELECT r.id AS room_id, NULL AS user_id, m.revision AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE EXISTS (SELECT 1 FROM messages n WHERE n.room = m.room AND n.revision = m.revision AND n.seq > m.seq) {changed}",
+    ),
+    rooms(
+        "revision_shared",
+        "a message and a line of the timeline both have this revision",
+        "SELECT r.id AS room_id, NULL AS user_id, n.revision AS number FROM rooms r JOIN notices n ON n.room = r.id \
+         WHERE EXISTS (SELECT 1 FROM messages m WHERE m.room = n.room AND m.revision = n.revision) {changed}",
+    ),
+    // Time and timeline (I1).
+    rooms(
+        "time_backwards",
+        "the message is older than the one before it",
+        "SELECT r.id AS room_id, NULL AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         JOIN messages p ON p.room = m.room AND p.seq = m.seq - 1 WHERE m.created_at < p.created_at {changed}",
+    ),
+    rooms(
+        "clock_behind",
+        "the message is newer than the room's clock",
+        "SELECT r.id AS room_id, NULL AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         AND m.seq = r.last_seq WHERE m.created_at > r.last_created_at {changed}",
+    ),
+    rooms(
+        "order_differs",
+        "the message has a lower revision than the one before it",
+        "SELECT r.id AS room_id, NULL AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         JOIN messages p ON p.room = m.room AND p.seq = m.seq - 1 WHERE m.revision < p.revision {changed}",
+    ),
+    rooms(
+        "line_misplaced",
+        "the line of this revision stands after a message that is newer, or before one that is older",
+        "SELECT r.id AS room_id, NULL AS user_id, n.revision AS number FROM rooms r JOIN notices n ON n.room = r.id \
+         LEFT JOIN messages b ON b.room = n.room AND b.seq = n.after_seq \
+         LEFT JOIN messages a ON a.room = n.room AND a.seq = n.after_seq + 1 \
+         WHERE (b.revision > n.revision OR a.revision < n.revision OR n.after_seq > r.last_seq) {changed}",
+    ),
+    // Keys and counters (I3).
+    rooms(
+        "client_id_twice",
+        "the author has posted under one client_id twice; this is the later message",
+        "SELECT m.room AS room_id, m.author AS user_id, MAX(m.seq) AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE 1 = 1 {changed} GROUP BY m.room, m.author, m.client_id HAVING COUNT(*) > 1",
+    ),
+    rooms(
+        "member_count",
+        "the room counts so many members, which is not how many there are",
+        "SELECT r.id AS room_id, NULL AS user_id, r.member_count AS number FROM rooms r \
+         WHERE r.member_count <> (SELECT COUNT(*) FROM members x WHERE x.room = r.id AND x.state = 1) {changed}",
+    ),
+    rooms(
+        "member_without_line",
+        "the membership's revision has no line in the timeline",
+        "SELECT r.id AS room_id, x.user AS user_id, x.revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = x.room AND n.revision = x.revision) {changed}",
+    ),
+    rooms(
+        "joined_without_line",
+        "the member is in the room without having come in at this revision",
+        "SELECT r.id AS room_id, x.user AS user_id, x.joined_revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         WHERE x.state = 1 AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = x.room AND n.revision = x.joined_revision) \
+         {changed}",
+    ),
+    rooms(
+        "settings_without_line",
+        "the revision of the room's settings has no line in the timeline",
+        "SELECT r.id AS room_id, NULL AS user_id, r.settings_revision AS number FROM rooms r WHERE NOT r.deleted \
+         AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = r.settings_revision) {changed}",
+    ),
+    rooms(
+        "policy_beyond",
+        "the room's policy or settings revision lies beyond its head",
+        "SELECT r.id AS room_id, NULL AS user_id, r.head AS number FROM rooms r \
+         WHERE (r.policy_revision > r.head OR r.settings_revision > r.head) {changed}",
+    ),
+    rooms(
+        "direct_people",
+        "the direct room has this many people, or others than its pair",
+        "SELECT r.id AS room_id, NULL AS user_id, (SELECT COUNT(*) FROM members x WHERE x.room = r.id) AS number FROM rooms r \
+         WHERE r.kind = 2 AND (r.pair_key IS NULL OR 2 <> (SELECT COUNT(*) FROM members x WHERE x.room = r.id) \
+         OR NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.user = SUBSTR(r.pair_key, 1, 16)) \
+         OR NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.user = SUBSTR(r.pair_key, 17, 16))) {changed}",
+    ),
+    // User streams (I7).
+    rooms(
+        "stream_behind",
+        "the membership lies at a revision that its user's stream has not reached",
+        "SELECT r.id AS room_id, x.user AS user_id, x.stream_revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         JOIN users u ON u.id = x.user WHERE (x.stream_revision > u.stream_revision OR x.stream_revision < 1) {changed}",
+    ),
+    rooms(
+        "stream_twice",
+        "two memberships of a person lie at the same revision of their stream",
+        "SELECT r.id AS room_id, x.user AS user_id, x.stream_revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         WHERE EXISTS (SELECT 1 FROM members y WHERE y.user = x.user AND y.stream_revision = x.stream_revision \
+         AND y.room > x.room) {changed}",
+    ),
+    rooms(
+        "member_unknown",
+        "the member has no account",
+        "SELECT r.id AS room_id, x.user AS user_id, x.revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = x.user) {changed}",
+    ),
+    rooms(
+        "author_unknown",
+        "the message's author has no account",
+        "SELECT r.id AS room_id, m.author AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = m.author) {changed}",
+    ),
+    everything(
+        "profile_beyond",
+        "the profile lies at a revision that its user's stream has not reached",
+        "SELECT NULL AS room_id, u.id AS user_id, u.profile_revision AS number FROM users u \
+         WHERE u.profile_revision > u.stream_revision",
+    ),
+    everything(
+        "message_without_room",
+        "the message's room does not exist",
+        "SELECT m.room AS room_id, m.author AS user_id, m.seq AS number FROM messages m \
+         WHERE NOT EXISTS (SELECT 1 FROM rooms r WHERE r.id = m.room)",
+    ),
+    everything(
+        "line_without_room",
+        "the line's room does not exist",
+        "SELECT n.room AS room_id, n.actor AS user_id, n.revision AS number FROM notices n \
+         WHERE NOT EXISTS (SELECT 1 FROM rooms r WHERE r.id = n.room)",
+    ),
+    everything(
+        "member_without_room",
+        "the member's room does not exist",
+        "SELECT x.room AS room_id, x.user AS user_id, x.revision AS number FROM members x \
+         WHERE NOT EXISTS (SELECT 1 FROM rooms r WHERE r.id = x.room)",
+    ),
+];
