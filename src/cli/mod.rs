@@ -14,6 +14,7 @@ mod migrate;
 mod restore;
 mod serve;
 mod stored;
+mod user;
 mod verify;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -62,6 +63,8 @@ enum Command {
     Restore(restore::Args),
     /// Check that what is stored keeps its promises. Exit code 5 if it does not.
     Verify(verify::Args),
+    /// Make and change accounts.
+    User(user::Args),
     /// Ask the running server whether it is ready.
     Healthcheck(healthcheck::Args),
     /// Check or print the settings, replace the keys that sign tokens.
@@ -97,6 +100,7 @@ fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Backup(args) => backup::run(&args, &loaded.config, out),
         Command::Restore(args) => restore::run(&args, &loaded.config, out),
         Command::Verify(args) => verify::run(&args, &loaded.config, out),
+        Command::User(args) => user::run(&args, &loaded.config, out),
         Command::Healthcheck(args) => healthcheck::run(&args, &loaded.config, out),
         Command::Config(args) => config::run(&args, &loaded, out),
     }
