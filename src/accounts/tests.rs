@@ -69,7 +69,7 @@ impl World {
             persistence,
             relays,
             keys: TokenKeys::new(&self.secrets, self.settings.access_token_ttl),
-            hashing: Hashing::new(&self.settings).unwrap(),
+            hashing: Hashing::new(&self.settings),
             clock: self.clock.clone(),
             settings: self.settings.clone(),
             operation_life: Duration::from_secs(86_400),

@@ -204,7 +204,7 @@ async fn start_parts(
         persistence: persistence.clone(),
         relays: relays.clone(),
         keys: TokenKeys::new(secrets, config.accounts.access_token_ttl),
-        hashing: Hashing::new(&config.accounts).map_err(StoreError::Refused)?,
+        hashing: Hashing::new(&config.accounts),
         clock: clock.clone(),
         settings: config.accounts.clone(),
         operation_life: config.database.operation_ttl,

@@ -19,26 +19,21 @@ pub struct Hashing {
     /// One permit for each hash that runs or waits.
     places: Arc<Semaphore>,
     cost: u32,
-    /// Compared with where there is no hash, so that an unknown name takes as long as a wrong password.
-    nobody: PasswordHash,
 }
 
 impl Hashing {
-    /// A pool as the settings say. Hashes once, so it takes as long as one log-in.
-    ///
-    /// # Errors
-    /// [`Fault::Internal`] for a cost that bcrypt does not have; settings refuse those.
-    pub fn new(settings: &config::Accounts) -> Result<Self, Fault> {
+    /// A pool as the settings say.
+    #[must_use]
+    pub fn new(settings: &config::Accounts) -> Self {
         let threads = match settings.bcrypt_threads {
             0 => thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
             threads => threads,
         };
-        Ok(Self {
+        Self {
             threads: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads.saturating_add(settings.bcrypt_queue_max).min(Semaphore::MAX_PERMITS))),
             cost: settings.bcrypt_cost,
-            nobody: Password::typed(&super::secret::Secret::generate().expose()).hash(settings.bcrypt_cost)?,
-        })
+        }
     }
 
     /// Hashes a new password.
@@ -55,9 +50,11 @@ impl Hashing {
     /// # Errors
     /// [`Fault::Busy`] when too many wait.
     pub async fn matches(&self, password: Password, hash: Option<PasswordHash>) -> Result<bool, Refusal> {
-        let (known, hash) = (hash.is_some(), hash.unwrap_or_else(|| self.nobody.clone()));
-        let same = self.run(move || password.matches(&hash)).await?;
-        Ok(same && known)
+        let Some(hash) = hash else {
+            // Hashing is what a comparison consists of: an unknown name takes as long as a wrong password.
+            return self.hash(password).await.map(|_| false);
+        };
+        self.run(move || password.matches(&hash)).await
     }
 
     /// Whether `hash` was made with another work factor than new ones are.
@@ -91,23 +88,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_and_none_matches_nobody() {
-        let hashing = Hashing::new(&settings(1, 8)).unwrap();
+        let hashing = Hashing::new(&settings(1, 8));
         let hash = hashing.hash(Password::typed("horse battery")).await.unwrap();
         assert_eq!(hashing.matches(Password::typed("horse battery"), Some(hash.clone())).await, Ok(true));
         assert_eq!(hashing.matches(Password::typed("horse buttery"), Some(hash)).await, Ok(false));
         assert_eq!(hashing.matches(Password::typed("horse battery"), None).await, Ok(false));
     }
 
-    #[test]
-    fn nobody_costs_as_much_as_somebody() {
-        let hashing = Hashing::new(&settings(1, 8)).unwrap();
-        assert_eq!(hashing.nobody.cost(), Some(4));
-        assert!(!hashing.is_outdated(&hashing.nobody));
-    }
-
     #[tokio::test]
     async fn beyond_the_queue_the_answer_is_busy_and_room_comes_back() {
-        let hashing = Hashing::new(&settings(1, 1)).unwrap();
+        let hashing = Hashing::new(&settings(1, 1));
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let running = tokio::spawn({
             let hashing = hashing.clone();
@@ -132,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_leaves_does_not_free_the_core_that_still_works() {
-        let hashing = Hashing::new(&settings(1, 1)).unwrap();
+        let hashing = Hashing::new(&settings(1, 1));
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let running = tokio::spawn({
             let hashing = hashing.clone();

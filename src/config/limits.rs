@@ -29,10 +29,6 @@ pub struct Limits {
     /// Longest life of an invite link.
     #[serde(deserialize_with = "duration")]
     pub invite_link_ttl_max: Duration,
-    /// Name of a room in characters.
-    pub room_name_max: usize,
-    /// Topic line of a room in characters.
-    pub topic_max: usize,
     /// Rows in a page when the request names no number.
     pub page_default: usize,
     /// Rows in a page at most.

@@ -1,10 +1,6 @@
 //! `[log]`: see `default.toml` for units and defaults.
 
-use std::time::Duration;
-
 use serde::Deserialize;
-
-use super::units::duration;
 
 /// What is logged, and in which form.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,9 +11,6 @@ pub struct Log {
     /// What is logged: a level (error, warn, info, debug, trace) or directives such as
     /// `"info,hubbub::room=debug"`.
     pub filter: String,
-    /// A commit or read that takes longer is logged as slow.
-    #[serde(deserialize_with = "duration")]
-    pub slow_after: Duration,
 }
 
 /// The form of a log line.

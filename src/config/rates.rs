@@ -32,8 +32,6 @@ pub struct Rates {
     pub people_search_per_account: Rate,
     /// Rooms and group conversations made per account.
     pub rooms_made_per_account: Rate,
-    /// Typing signs and the like per account: those beyond are dropped without an answer.
-    pub ephemerals_per_account: Rate,
     /// Addresses and accounts remembered per rate; beyond it the longest unused are forgotten.
     pub tracked_max: usize,
 }

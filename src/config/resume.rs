@@ -2,16 +2,12 @@
 
 use serde::Deserialize;
 
-use super::units::ByteSize;
-
 /// Catch-up after an absence (I6, I7).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// Changes in one page of catch-up.
     pub page_rows: usize,
-    /// Bytes in one page of catch-up, save that a revision is never split.
-    pub page_max_bytes: ByteSize,
     /// Missed changes of one room above which the client is told to start the room afresh.
     pub max_changes: usize,
     /// Pages of catch-up that one session reads at the same time.

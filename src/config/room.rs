@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::units::{ByteSize, duration};
+use super::units::duration;
 
-/// One room actor: mailbox, sleep, tail.
+/// One room actor: mailbox, sleep.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Room {
@@ -15,14 +15,7 @@ pub struct Room {
     /// Time without subscription or work after which a room is put to sleep.
     #[serde(deserialize_with = "duration")]
     pub idle_after: Duration,
-    /// Recent events kept in memory per room.
-    pub tail_max_events: usize,
-    /// Bytes of recent events kept in memory per room.
-    pub tail_max_bytes: ByteSize,
     /// How often an awake room compares its head with the store.
     #[serde(deserialize_with = "duration")]
     pub head_check_interval: Duration,
-    /// How long a typing sign holds without being renewed.
-    #[serde(deserialize_with = "duration")]
-    pub typing_expires: Duration,
 }

@@ -185,7 +185,7 @@ pub async fn find(parts: web::Data<Parts>, _: Caller, query: web::Query<FindRoom
     let rows = page_rows(&parts, limit)?;
     let after = page::place::<(String, RoomId)>("rooms", page.as_deref())?;
     let after = after.map(|(name_key, id)| RoomPlace { name_key, id });
-    if q.as_ref().is_some_and(|q| q.chars().count() > parts.settings.limits.room_name_max) {
+    if q.as_ref().is_some_and(|q| q.chars().count() > RoomName::MAX_CHARS) {
         return Err(Problem::because(Fault::BadRequest, "q is longer than any name."));
     }
     let found =
