@@ -6,7 +6,6 @@
 //!
 //! Must not know: the rules of any part.
 
-mod neighbours;
 mod node;
 mod workers;
 
@@ -32,12 +31,13 @@ use crate::presence::handle::Presence;
 use crate::presence::records::StoreRecords;
 use crate::room::handle::{Rooms, Start as RoomStart};
 use crate::session::gate::Gate;
+use crate::session::node::{Count, Node as Neighbours};
+use crate::session::ports::Counted;
 use crate::store::nodes::OtherNode;
 use crate::store::{OpenError, Store, StoreError, users};
 use crate::supervision::policy::{RestartClass, RestartPolicy};
 use crate::supervision::tree::{Escalation, RootFailure, Supervisor};
 
-use self::neighbours::Joined;
 use self::node::Node;
 pub use self::node::NodeError;
 use self::workers::Workers;
@@ -129,14 +129,20 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         settings: Arc::clone(&config),
     });
     let Parts { relays, persistence, rooms, presence, accounts } = parts;
-    let joined = Joined { accounts, rooms, presence, store: store.clone(), rates, epoch };
+    let counting = rates.clone();
+    let count: Count = Arc::new(move |user, what| match what {
+        Counted::Post => counting.post(user),
+        Counted::Command => counting.command(user),
+    });
+    let neighbours = Neighbours { epoch, accounts, rooms, presence, store: store.clone(), count };
     let workers = Workers::start(workers::Parts {
         config: Arc::clone(&config),
         clock,
         root: root.clone(),
         relays,
         gate: gate.clone(),
-        joined,
+        neighbours,
+        rates,
         http,
     })?;
     state.enter(Phase::Serving);

@@ -15,15 +15,16 @@ use actix_web::dev::AppConfig;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
-use super::neighbours::Joined;
 use super::{StartError, policy};
 use crate::config::Config;
 use crate::delivery::handle::Relays;
 use crate::delivery::relay::{LocalRelay, Start as RelayStart};
 use crate::domain::time::Clock;
 use crate::http::parts::Parts as HttpParts;
-use crate::http::routes;
+use crate::http::rates::Rates;
+use crate::http::{address, routes};
 use crate::session::gate::Gate;
+use crate::session::node::Node as Neighbours;
 use crate::session::thread::{SessionThread, Shared};
 use crate::session::upgrade::upgrade;
 use crate::supervision::policy::RestartClass;
@@ -38,7 +39,8 @@ pub struct Parts {
     pub root: Supervisor,
     pub relays: Relays,
     pub gate: Gate,
-    pub joined: Joined,
+    pub neighbours: Neighbours,
+    pub rates: Rates,
     pub http: Arc<HttpParts>,
 }
 
@@ -122,14 +124,18 @@ fn session_thread(parts: &Parts, relays: &Supervisor, sessions: &Supervisor, pag
         supervisor: relays,
         policy: policy(&parts.config, RestartClass::Permanent),
         mailbox: u32::try_from(parts.config.session.relay_mailbox).unwrap_or(u32::MAX),
-        feeds: Arc::new(parts.joined.rooms.clone()),
+        feeds: Arc::new(parts.neighbours.rooms.clone()),
         relays: &parts.relays,
     });
+    let (rates, settings) = (parts.rates.clone(), Arc::clone(&parts.config));
     SessionThread::start(Shared {
+        admit: Box::new(move |peer, headers| {
+            rates.connection(address::client(peer, headers, &settings.server.trusted_proxies))
+        }),
         config: Arc::clone(&parts.config),
         clock: parts.clock.clone(),
         relay,
-        neighbours: Rc::new(parts.joined.clone()),
+        neighbours: Rc::new(parts.neighbours.clone()),
         supervisor: sessions.clone(),
         gate: parts.gate.clone(),
         pages: Arc::clone(pages),

@@ -262,6 +262,7 @@ impl Listener {
             relays: &relays,
         });
         let thread = SessionThread::start(Shared {
+            admit: Box::new(|_, _| Ok(())),
             config: Arc::new(config),
             clock: Clock::system(),
             relay,

@@ -5,12 +5,14 @@ use super::ports::Neighbours;
 use crate::config::Config;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::relay::LocalRelay;
-use crate::domain::fault::Close;
+use crate::domain::fault::{Close, Refusal};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Clock;
 use crate::supervision::tree::Supervisor;
+use actix_http::header::HeaderMap;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +21,13 @@ use tokio::sync::Semaphore;
 /// People are told to reconnect in so many batches over `server.drain_spread`.
 const DRAIN_BATCHES: u32 = 50;
 
+/// Says whether somebody may open one more connection now, from where the request came and its headers.
+pub type Admit = Box<dyn Fn(Option<SocketAddr>, &HeaderMap) -> Result<(), Refusal>>;
+
 /// What a thread's sessions are made with.
 pub struct Shared {
+    /// How often connections may be opened: requests to upgrade do not pass the rates of HTTP.
+    pub admit: Admit,
     /// All settings.
     pub config: Arc<Config>,
     /// The time.

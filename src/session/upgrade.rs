@@ -8,7 +8,7 @@ use super::actor::Session;
 use super::handshake;
 use super::thread::SessionThread;
 use actix_codec::Framed;
-use actix_http::{Request, h1};
+use actix_http::{HttpMessage, Request, h1};
 use actix_rt::net::TcpStream;
 use bytes::Bytes;
 use std::io;
@@ -35,6 +35,7 @@ async fn answer(thread: Rc<SessionThread>, request: &Request, framed: Framed<Tcp
     let mut stream = parts.io;
     let shared = &thread.shared;
     let accepted = handshake::answer(request.head(), &shared.config.server)
+        .and_then(|answer| (shared.admit)(request.peer_addr(), request.headers()).map(|()| answer).map_err(handshake::refused))
         .and_then(|answer| shared.gate.enter().map(|place| (answer, place)).map_err(handshake::refused));
     // Answers to requests before this one on the same connection come first.
     let mut head = parts.write_buf;
