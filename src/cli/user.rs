@@ -126,7 +126,7 @@ async fn accounts(config: &Config, store: Store) -> Result<Accounts, Failure> {
         store,
         relays: Relays::default(),
         keys: TokenKeys::new(&Secrets::generate(), config.accounts.access_token_ttl),
-        hashing: Hashing::new(&config.accounts).map_err(|fault| refused(fault.into()))?,
+        hashing: Hashing::new(&config.accounts),
         clock,
         settings: config.accounts.clone(),
         operation_life: config.database.operation_ttl,
