@@ -18,10 +18,17 @@ pub async fn open(
     lock_wait: Duration,
     session_timeout: Duration,
 ) -> ConnectionResult<AsyncMysqlConnection> {
-    let mut connection = AsyncMysqlConnection::establish(url).await?;
+    let mut connection = AsyncMysqlConnection::establish(&to_the_named_server(url)).await?;
     let setup = session(role, lock_wait, session_timeout);
     connection.batch_execute(&setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+/// The driver, left alone, asks a server on loopback for its socket's path and goes on there. Through a tunnel or a proxy that path belongs to
+/// another machine, and here perhaps to another database: the address that was given is the one that is meant.
+fn to_the_named_server(url: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    if url.contains("prefer_socket=") { url.to_owned() } else { format!("{url}{separator}prefer_socket=false") }
 }
 
 /// A reader lives by the server's idle time; a writer's is short, so that the locks of a vanished node go with it (I9).
@@ -73,4 +80,19 @@ pub async fn weakness(connection: &mut AsyncMysqlConnection) -> QueryResult<Opti
     } else {
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_loopback_is_not_left_for_the_socket_it_names() {
+        assert_eq!(
+            to_the_named_server("mysql://root@127.0.0.1:3307/hubbub"),
+            "mysql://root@127.0.0.1:3307/hubbub?prefer_socket=false"
+        );
+        assert_eq!(to_the_named_server("mysql://h/db?require_ssl=true"), "mysql://h/db?require_ssl=true&prefer_socket=false");
+        assert_eq!(to_the_named_server("mysql://h/db?prefer_socket=true"), "mysql://h/db?prefer_socket=true");
+    }
 }
