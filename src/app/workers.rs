@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
@@ -64,6 +65,7 @@ impl Workers {
             .workers(workers(&settings))
             .backlog(settings.server.backlog)
             .max_concurrent_connections(settings.server.max_connections)
+            .shutdown_timeout(patience_with_requests(&settings).as_secs())
             .disable_signals();
         let server = builder
             .listen("http", listener, move || {
@@ -112,6 +114,12 @@ fn workers(config: &Config) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     }
+}
+
+/// How long the threads wait for open HTTP connections at their end. Kept-alive ones never end by themselves, so this time always passes
+/// where there is one: no longer than a request may wait for the database, and well within the drain's deadline (I11).
+fn patience_with_requests(config: &Config) -> Duration {
+    config.database.read_deadline.min(config.server.drain_deadline / 4)
 }
 
 fn below(parts: &Parts, name: &str) -> Supervisor {
