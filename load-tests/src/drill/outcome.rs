@@ -1,0 +1,104 @@
+//! What a drill found, as a row of the table.
+
+use std::time::Duration;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub drill: String,
+    pub database: &'static str,
+    /// What was done to the server, counted.
+    pub done: String,
+    pub acknowledged: u64,
+    /// Lost, duplicated, reordered, ghosts, gaps, disagreed.
+    pub findings: [u64; 6],
+    /// From each injection (or, for outages, from their end) to the next accepted post.
+    pub recoveries: Vec<Duration>,
+    /// p50 and p99 of post to delivery, in ms.
+    pub delivered: Option<(f64, f64)>,
+    pub reconnects: u64,
+    pub peak_kib: u64,
+    pub took: Duration,
+    /// Other things worth knowing.
+    pub notes: Vec<String>,
+    /// Promises that broke; none is what we want.
+    pub broken: Vec<String>,
+}
+
+/// The kinds of findings in the order of the table, as the swarm names them.
+pub const FINDINGS: [&str; 6] = ["lost", "duplicated", "reordered", "ghost", "gap", "disagreed"];
+
+impl Outcome {
+    /// A promise that must hold.
+    pub fn must(&mut self, holds: bool, promise: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(promise());
+        }
+    }
+
+    pub fn held(&self) -> bool {
+        self.broken.is_empty()
+    }
+}
+
+/// The table in Markdown: readable on a terminal, too.
+pub fn table(outcomes: &[Outcome]) -> String {
+    let mut text = String::from(
+        "| Drill | Database | Result | What happened | Acknowledged | l/d/r/g/g/d | Recovery, longest (median) | Delivered p50 / p99 | Reconnects | Memory at most | Took |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for outcome in outcomes {
+        let findings = outcome.findings.map(|count| count.to_string()).join("/");
+        let delivered = outcome.delivered.map_or_else(|| "–".into(), |(p50, p99)| format!("{p50:.0} / {p99:.0} ms"));
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {findings} | {} | {delivered} | {} | {} MiB | {:.0} s |\n",
+            outcome.drill,
+            outcome.database,
+            if outcome.held() { "held" } else { "**BROKEN**" },
+            [std::slice::from_ref(&outcome.done), &outcome.notes].concat().join("; "),
+            outcome.acknowledged,
+            recovery(&outcome.recoveries),
+            outcome.reconnects,
+            outcome.peak_kib / 1024,
+            outcome.took.as_secs_f64(),
+        );
+    }
+    let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.held()).collect();
+    if !broken.is_empty() {
+        text += "\nBroken:\n\n";
+        for outcome in broken {
+            text += &format!("- {} on {}: {}\n", outcome.drill, outcome.database, outcome.broken.join("; "));
+        }
+    }
+    text
+}
+
+fn recovery(times: &[Duration]) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    match (sorted.last(), sorted.get(sorted.len() / 2)) {
+        (Some(longest), Some(median)) => format!("{} ({}) ms", longest.as_millis(), median.as_millis()),
+        _ => "–".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_promise_is_told_in_the_row_and_below() {
+        let mut outcome = Outcome { drill: "kill".into(), database: "SQLite", ..Outcome::default() };
+        outcome.must(true, || "never".into());
+        assert!(table(std::slice::from_ref(&outcome)).contains("| held |"));
+        outcome.must(false, || "one post lost".into());
+        let text = table(&[outcome]);
+        assert!(text.contains("**BROKEN**") && text.contains("kill on SQLite: one post lost") && !text.contains("never"));
+    }
+
+    #[test]
+    fn recovery_tells_the_longest_and_the_median() {
+        assert_eq!(recovery(&[3, 1, 2].map(Duration::from_millis)), "3 (2) ms");
+        assert_eq!(recovery(&[]), "–");
+    }
+}

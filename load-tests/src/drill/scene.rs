@@ -1,0 +1,229 @@
+//! One drill from curtain to curtain: a server with its own folder and database, a witness, a swarm that talks; then the fault; then the
+//! judges: the swarm's verdict, the witness's own, `hubbub verify`, and what every drill promises.
+
+use crate::database::{Database, Kind};
+use crate::drills::Drill;
+use crate::outcome::{FINDINGS, Outcome};
+use crate::server::{self, Place, Server};
+use crate::swarm::{Load, Percentiles, Report, Swarm};
+use crate::witness::{Api, Attempt, Witness};
+use crate::{Failed, Settings};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// More than this at any time is not bounded. A server of this size needs a tenth of it.
+const MEMORY_MAX_KIB: u64 = 400 * 1024;
+/// I11, with what a busy machine adds.
+const TERMINATE_WITHIN: Duration = Duration::from_secs(26);
+/// Longest wait for the next accepted post after a fault is over.
+const RECOVER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a drill works with.
+pub struct Scene<'a> {
+    pub set: &'a Settings,
+    pub server: Server,
+    pub witness: Witness,
+    pub database: &'a mut Database,
+    pub folder: PathBuf,
+    pub outcome: Outcome,
+    /// Times p99 and the longest, without faults.
+    pub baseline: Option<Baseline>,
+    /// Panics that were asked for.
+    pub panics: usize,
+    admin: Option<Api>,
+}
+
+/// The swarm's measures without faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Baseline {
+    pub delivered: Percentiles,
+    pub acknowledged: Percentiles,
+}
+
+/// Plays one drill; what cannot be done counts as broken. A baseline comes back from the drill without faults.
+pub fn play(set: &Settings, drill: &Drill, database: &mut Database, baseline: Option<Baseline>) -> (Outcome, Option<Baseline>) {
+    let begun = Instant::now();
+    let outcome = Outcome { drill: drill.name.into(), database: database.kind().name(), ..Outcome::default() };
+    let failed = |error: Failed| Outcome { broken: vec![format!("could not be played: {error}")], ..outcome.clone() };
+    let folder = set.folder.join(format!("{}-{}", drill.name, database.kind().flag()));
+    let (mut played, measured) = match raise(set, drill, database, &folder, outcome.clone(), baseline) {
+        Ok(found) => found,
+        Err(error) => (failed(error), None),
+    };
+    played.took = begun.elapsed();
+    if played.held() && !set.keep {
+        // What is left is removed with the whole folder at the end.
+        drop(fs::remove_dir_all(&folder));
+    }
+    (played, measured)
+}
+
+fn raise(
+    set: &Settings,
+    drill: &Drill,
+    database: &mut Database,
+    folder: &std::path::Path,
+    outcome: Outcome,
+    baseline: Option<Baseline>,
+) -> Result<(Outcome, Option<Baseline>), Failed> {
+    fs::create_dir_all(folder.join("data"))?;
+    let mounted = drill.small_disk.then(|| crate::disk::Small::mount(&folder.join("data"))).transpose()?;
+    let place = Place {
+        binary: set.server.clone(),
+        data: folder.join("data"),
+        log: folder.join("server"),
+        database_url: database.prepare(drill.name, drill.through_proxy)?,
+        port: server::free_port()?,
+    };
+    let server = Server::start(place)?;
+    let witness = Witness::start(&server.url())?;
+    let load = Load { text_bytes: drill.text_bytes, ..set.load };
+    let swarm = Swarm::start(&set.swarm, folder, &server.url(), load, (drill.lasts)(set))?;
+    let folder = folder.to_owned();
+    let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: 0, admin: None };
+    (drill.act)(&mut scene)?;
+    let report = swarm.finish()?;
+    let measured = Baseline { delivered: report.to_each, acknowledged: report.to_ack };
+    scene.judge(&report);
+    (drill.after)(&mut scene, &report);
+    let outcome = scene.close()?;
+    drop(mounted);
+    Ok((outcome, drill.is_baseline.then_some(measured)))
+}
+
+impl Scene<'_> {
+    /// Notes how long the next accepted post took from now.
+    pub fn recovers(&mut self) -> Result<(), Failed> {
+        self.recovers_since(Instant::now())
+    }
+
+    /// Notes how long the next accepted post took from `since`.
+    pub fn recovers_since(&mut self, since: Instant) -> Result<(), Failed> {
+        let took = self.witness.accepted_after(since, RECOVER_WITHIN)?;
+        self.server.look();
+        self.outcome.recoveries.push(took);
+        Ok(())
+    }
+
+    /// Asks a build with faults to break at `name` once.
+    pub fn arm(&mut self, name: &str) -> Result<(), Failed> {
+        let admin = self.admin()?;
+        admin.ask(&Method::POST, "admin/faults", Some(&json!({ "name": name, "times": 1 })))?;
+        Ok(())
+    }
+
+    /// How often each kind of actor was restarted.
+    pub fn restarts(&mut self) -> Result<BTreeMap<String, u64>, Failed> {
+        let actors = self.admin()?.ask(&Method::GET, "admin/actors", None)?;
+        let mut restarts = BTreeMap::new();
+        for actor in actors.pointer("/actors").and_then(Value::as_array).into_iter().flatten() {
+            let (kind, count) = (actor.get("kind").and_then(Value::as_str), actor.get("restarts").and_then(Value::as_u64));
+            *restarts.entry(kind.unwrap_or_default().to_owned()).or_default() += count.unwrap_or(0);
+        }
+        Ok(restarts)
+    }
+
+    fn admin(&mut self) -> Result<Api, Failed> {
+        if let Some(admin) = &self.admin {
+            return Ok(admin.clone());
+        }
+        let admin = Api::register(&self.server.url(), "drill-admin")?;
+        self.database.make_admin(&self.server.place, "drill-admin")?;
+        // The server asks its database who administers it, twice a second.
+        admin.ask(&Method::GET, "admin/actors", None)?;
+        self.admin = Some(admin.clone());
+        Ok(admin)
+    }
+
+    /// Lets `outage` pass, and checks what everybody was told meanwhile (I9): refused within the deadline, and refused at all.
+    pub fn away(&mut self, outage: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < outage {
+            self.server.look();
+            sleep(Duration::from_millis(50));
+        }
+        let runs = self.server.runs();
+        self.outcome.must(runs, || "the server ended".into());
+        let during = |attempt: &Attempt| attempt.begun >= begun;
+        let tried: Vec<_> = self.witness.attempts().into_iter().filter(during).collect();
+        let longest = tried.iter().map(|attempt| attempt.ended - attempt.begun).max().unwrap_or_default();
+        let refused = tried.iter().filter(|attempt| attempt.answer.is_err()).count();
+        let unanswered = tried.iter().filter(|attempt| attempt.answer == Err(None)).count();
+        self.outcome.notes.push(format!("{refused} of {} posts refused, slowest answer {} ms", tried.len(), longest.as_millis()));
+        self.outcome.must(refused > 0, || "nothing was refused: the fault did not bite".into());
+        self.outcome.must(unanswered == 0, || format!("{unanswered} requests were not answered at all"));
+        let within = Duration::from_secs(2) + self.set.slack;
+        self.outcome.must(longest <= within, || format!("a post was answered after {} ms only", longest.as_millis()));
+    }
+
+    /// What the swarm found.
+    fn judge(&mut self, report: &Report) {
+        let outcome = &mut self.outcome;
+        outcome.acknowledged = report.counts.acknowledged;
+        outcome.delivered = Some((report.to_each.p50_ms, report.to_each.p99_ms));
+        outcome.reconnects = report.reconnects;
+        if !report.refusals.is_empty() {
+            outcome.notes.push(format!("refusals {:?}", report.refusals).replace('"', ""));
+        }
+        if !report.resets.is_empty() {
+            outcome.notes.push(format!("resets {:?}", report.resets).replace('"', ""));
+        }
+        let (sent, acknowledged) = (report.counts.sent, report.counts.acknowledged);
+        outcome.must(report.settled, || "not everything was answered and delivered in the end".into());
+        outcome.must(sent == acknowledged, || format!("{sent} posts sent, {acknowledged} acknowledged in the end"));
+        outcome.must(report.given_up.is_empty(), || format!("bots stay away: {:?}", report.given_up.first()));
+        let Some(verdict) = &report.verdict else {
+            outcome.broken.push("the swarm did not judge".into());
+            return;
+        };
+        outcome.findings = FINDINGS.map(|name| verdict.findings.counts.get(name).copied().unwrap_or(0));
+        let total: u64 = verdict.findings.counts.values().sum();
+        outcome.must(total == 0, || format!("the swarm found {total} breaches, such as {:?}", verdict.findings.examples.first()));
+        let (unanswered, stored) = (verdict.unanswered, verdict.stored);
+        outcome.must(unanswered == 0 && stored == verdict.acknowledged, || {
+            format!("{unanswered} posts without an answer, {stored} stored")
+        });
+    }
+
+    /// The last checks, and the end of the server.
+    fn close(mut self) -> Result<Outcome, Failed> {
+        let (attempts, wrong) = self.witness.finish()?;
+        self.outcome.broken.extend(wrong.into_iter().take(5));
+        let accepted = attempts.iter().filter(|attempt| attempt.answer.is_ok()).count() as u64;
+        self.outcome.acknowledged += accepted;
+        self.outcome.must(accepted > 0, || "the witness never had a post accepted".into());
+        let (status, took) = self.server.terminate(TERMINATE_WITHIN)?;
+        self.outcome.must(status.success(), || format!("after SIGTERM it ended with {status}, after {} ms", took.as_millis()));
+        if self.set.verifies {
+            let damage = server::verify(&self.server.place)?;
+            self.outcome.broken.extend(damage);
+        }
+        self.outcome.peak_kib = self.server.peak_kib();
+        let peak = self.outcome.peak_kib;
+        self.outcome.must(peak <= MEMORY_MAX_KIB, || format!("{} MiB of memory", peak / 1024));
+        let panicked = panics(&self.server.log());
+        let asked = self.panics;
+        self.outcome.must(panicked == asked, || format!("{panicked} panics in the log, {asked} were injected"));
+        Ok(self.outcome)
+    }
+}
+
+/// How many panics a log tells of.
+pub fn panics(log: &str) -> usize {
+    log.lines().filter(|line| line.contains("panicked")).count()
+}
+
+/// Both kinds of database, or one.
+pub fn kinds(asked: &str) -> Result<Vec<Kind>, Failed> {
+    match asked {
+        "sqlite" => Ok(vec![Kind::Sqlite]),
+        "mariadb" => Ok(vec![Kind::Maria]),
+        "both" => Ok(vec![Kind::Sqlite, Kind::Maria]),
+        other => Err(format!("--database is sqlite, mariadb or both, not {other}").into()),
+    }
+}
