@@ -13,6 +13,8 @@ use utoipa::{Modify, OpenApi};
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{accounts, admin, administration, health, invitations, logins, members, messages, presence, rooms, users};
 use crate::domain::fault::Fault;
+use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
+use crate::domain::order::{Revision, Seq};
 
 const BEARER: &str = "bearer";
 /// Routes that ask for no token.
@@ -41,7 +43,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         health::live, health::ready, health::metrics,
         document,
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, ClientId, LinkId, RoomId, UserId, Seq, Revision)),
     modifiers(&Common),
 )]
 struct Api;
