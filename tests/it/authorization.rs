@@ -1,0 +1,214 @@
+//! Who may do what with a room, over REST: every route of a room, for everybody, in a public and in a private room (I10).
+//!
+//! The table is checked against the routes: a new route without a row fails.
+
+use crate::support::person::{Answer, Person};
+use crate::support::server::Server;
+use futures_util::{StreamExt, stream};
+use hubbub::http::routes;
+use hubbub::store::Store;
+use hubbub::store::users::changes::Administer;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+const OK: &str = "ok";
+const NOT_FOUND: &str = "not_found";
+const NOT_MEMBER: &str = "not_member";
+const NOT_ALLOWED: &str = "not_allowed";
+const BANNED: &str = "banned";
+const LAST_OWNER: &str = "last_owner";
+
+/// What a stranger, a member, a moderator, the owner, a banned person and an administrator (otherwise a stranger) are answered.
+type Answers = [&'static str; 6];
+
+/// First in a public room, then in a private one.
+type Rule = (Answers, Answers);
+
+const EVERYBODY: Rule = ([OK; 6], [OK; 6]);
+const WHO_MAY_FIND: Rule = ([OK; 6], [NOT_FOUND, OK, OK, OK, NOT_FOUND, NOT_FOUND]);
+const WHO_MAY_JOIN: Rule = ([OK, OK, OK, OK, BANNED, OK], [NOT_FOUND, OK, OK, OK, BANNED, NOT_FOUND]);
+const WITH_A_LINK: Rule = ([OK, OK, OK, OK, BANNED, OK], [OK, OK, OK, OK, BANNED, OK]);
+const BUT_THE_LAST_OWNER: Rule = ([OK, OK, OK, LAST_OWNER, OK, OK], [OK, OK, OK, LAST_OWNER, OK, OK]);
+const MEMBERS: Rule = ([NOT_MEMBER, OK, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, OK, OK, OK, BANNED, NOT_FOUND]);
+const INVITER_OR_MODERATOR: Rule =
+    ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
+const MODERATORS: Rule = ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
+const OWNERS: Rule =
+    ([NOT_MEMBER, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_FOUND]);
+
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    body: Value,
+    rule: Rule,
+}
+
+/// The rows. In a body, `{victim}` and `{secret}` stand for what the scene has.
+fn table() -> Vec<Row> {
+    let row = |method, path, body, rule| Row { method, path, body, rule };
+    vec![
+        row("get", "/api/v1/rooms/{room}", Value::Null, WHO_MAY_FIND),
+        row("patch", "/api/v1/rooms/{room}", json!({"topic": "news"}), MODERATORS),
+        row("patch", "/api/v1/rooms/{room}", json!({"name": "hall"}), OWNERS),
+        row("patch", "/api/v1/rooms/{room}", json!({"archived": true}), OWNERS),
+        row("patch", "/api/v1/rooms/{room}", json!({"kind": "private"}), OWNERS),
+        row("delete", "/api/v1/rooms/{room}", Value::Null, OWNERS),
+        row("put", "/api/v1/rooms/{room}/members/me", Value::Null, WHO_MAY_JOIN),
+        row("delete", "/api/v1/rooms/{room}/members/me", Value::Null, BUT_THE_LAST_OWNER),
+        row("get", "/api/v1/rooms/{room}/members", Value::Null, MEMBERS),
+        row("patch", "/api/v1/rooms/{room}/members/{user}", json!({"role": "moderator"}), OWNERS),
+        row("delete", "/api/v1/rooms/{room}/members/{user}", Value::Null, MODERATORS),
+        row("get", "/api/v1/rooms/{room}/bans", Value::Null, MODERATORS),
+        row("put", "/api/v1/rooms/{room}/bans/{user}", Value::Null, MODERATORS),
+        row("delete", "/api/v1/rooms/{room}/bans/{user}", Value::Null, MODERATORS),
+        row("put", "/api/v1/rooms/{room}/owner", json!({"user": "{victim}"}), OWNERS),
+        row("put", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, MEMBERS),
+        row("delete", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, INVITER_OR_MODERATOR),
+        row("delete", "/api/v1/me/invitations/{room}", Value::Null, EVERYBODY),
+        row("post", "/api/v1/rooms/{room}/links", json!({}), MODERATORS),
+        row("get", "/api/v1/rooms/{room}/links", Value::Null, MODERATORS),
+        row("delete", "/api/v1/rooms/{room}/links/{link}", Value::Null, MODERATORS),
+        row("post", "/api/v1/links/redeem", json!({"secret": "{secret}"}), WITH_A_LINK),
+        row("post", "/api/v1/rooms/{room}/messages", json!({"client_id": Uuid::now_v7(), "text": "hello"}), MEMBERS),
+        row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
+        row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),
+        row("get", "/api/v1/rooms/{room}/changes", Value::Null, MEMBERS),
+    ]
+}
+
+/// Everybody who takes part, in every scene the same.
+struct Cast {
+    /// Those who ask, in the order of [`Answers`].
+    asking: [Person; 6],
+    /// A plain member, who is done to.
+    victim: Person,
+    /// Somebody invited by the owner.
+    invited: Person,
+}
+
+impl Cast {
+    fn owner(&self) -> &Person {
+        &self.asking[3]
+    }
+}
+
+/// One room with everybody in their places.
+struct Scene {
+    room: String,
+    link: String,
+    secret: String,
+}
+
+async fn cast(server: &mut Server) -> Cast {
+    let register = |name| Person::register(server, name);
+    let names = ["stranger", "member", "moderator", "owner", "banned", "admin"];
+    let mut asking = Vec::new();
+    for name in names {
+        asking.push(register(name).await);
+    }
+    let (victim, invited) = (register("victim").await, register("invited").await);
+    let admin = asking[5].id.parse().expect("an id");
+    server.stop().await;
+    let config = server.config();
+    let store = Store::open(&config.database, server.folder.path()).await.expect("the store opens");
+    let promote = Administer { user: admin, disabled: None, admin: Some(true), now: hubbub::domain::time::Clock::system().now() };
+    store.transaction(Arc::new(promote), crate::support::DEADLINE).await.expect("the account is promoted");
+    drop(store);
+    server.restart().await;
+    let asking: Vec<_> = asking.iter().map(|person| person.moved_to(server)).collect();
+    let asking = asking.try_into().unwrap_or_else(|_| panic!("six ask"));
+    Cast { asking, victim: victim.moved_to(server), invited: invited.moved_to(server) }
+}
+
+async fn scene(cast: &Cast, kind: &str) -> Scene {
+    let owner = cast.owner();
+    let room = owner.make_room("room", kind).await;
+    let [_, member, moderator, _, banned, _] = &cast.asking;
+    for person in [member, moderator, &cast.victim, &cast.invited] {
+        owner.put(&format!("rooms/{room}/invitations/{}", person.id), json!({})).await.ok();
+    }
+    for person in [member, moderator, &cast.victim] {
+        person.join(&room).await;
+    }
+    owner.patch(&format!("rooms/{room}/members/{}", moderator.id), json!({"role": "moderator"})).await.ok();
+    owner.put(&format!("rooms/{room}/bans/{}", banned.id), json!({})).await.ok();
+    owner.say(&room, "first").await;
+    let link = owner.post(&format!("rooms/{room}/links"), json!({})).await.ok();
+    let text = |name: &str| link[name].as_str().expect("a text").to_owned();
+    Scene { link: text("id"), secret: text("secret"), room }
+}
+
+async fn ask(cast: &Cast, scene: &Scene, row: &Row, who: &Person) -> Answer {
+    let about = match (row.method, row.path) {
+        ("delete", path) if path.contains("invitations/{user}") => &cast.invited,
+        ("put", path) if path.contains("invitations/{user}") => &cast.asking[0],
+        ("delete", path) if path.contains("bans/{user}") => &cast.asking[4],
+        _ => &cast.victim,
+    };
+    let mut path = row.path.replace("{room}", &scene.room).replace("{user}", &about.id);
+    path = path.replace("{link}", &scene.link).replace("{seq}", "1");
+    if path.ends_with("/changes") {
+        path.push_str("?after=0");
+    }
+    let body = row.body.to_string().replace("{victim}", &cast.victim.id).replace("{secret}", &scene.secret);
+    let body = (!row.body.is_null()).then(|| serde_json::from_str(&body).expect("still JSON"));
+    let method: Method = row.method.to_uppercase().parse().expect("a method");
+    who.request(method, &path, body).await
+}
+
+#[test]
+fn every_route_of_a_room_has_a_row() {
+    let of_rooms = |path: &str| path.contains("{room}") || path.contains("/links");
+    let routes: BTreeSet<_> = routes::TABLE.iter().copied().filter(|(_, path)| of_rooms(path)).collect();
+    let rows: BTreeSet<_> = table().iter().map(|row| (row.method, row.path)).collect();
+    assert_eq!(routes, rows);
+}
+
+#[tokio::test]
+async fn everybody_may_do_with_a_room_what_the_table_says_and_nothing_else() {
+    let off =
+        ["rates.requests_per_address", "rates.requests_per_account", "rates.rooms_made_per_account", "rates.posts_per_account"];
+    let mut server = Server::start_with(&off.map(|rate| (rate, "off"))).await;
+    let cast = cast(&mut server).await;
+    let table = table();
+    let cases = table.iter().flat_map(|row| (0..6).flat_map(move |who| [("public", row, who), ("private", row, who)]));
+    let cast = &cast;
+    let judged = stream::iter(cases).map(|(kind, row, who)| async move {
+        let scene = scene(cast, kind).await;
+        let answer = ask(cast, &scene, row, &cast.asking[who]).await;
+        let expected = if kind == "public" { row.rule.0[who] } else { row.rule.1[who] };
+        let got = if answer.status.is_success() { OK.to_owned() } else { answer.code().to_owned() };
+        let name = &cast.asking[who].name;
+        (got != expected)
+            .then(|| format!("{name} in a {kind} room: {} {} {}: {got}, not {expected}", row.method, row.path, row.body))
+    });
+    let wrong: Vec<_> = judged.buffer_unordered(8).filter_map(|wrong| async { wrong }).collect().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn nobody_without_a_token_gets_past_the_door() {
+    let server = Server::start().await;
+    let nobody = Person::anonymous(&server.base());
+    let open = ["/api/v1/accounts", "/api/v1/logins", "/api/v1/logins/refresh", "/api/v1/openapi.json"];
+    let id = Uuid::now_v7().to_string();
+    for (method, path) in routes::TABLE.iter().filter(|(_, path)| path.starts_with("/api/") && !open.contains(path)) {
+        let mut path = (*path).to_owned();
+        for name in ["{room}", "{user}", "{link}", "{login}", "{registration}"] {
+            path = path.replace(name, &id);
+        }
+        let path = path.replace("{seq}", "1");
+        let query = match path.rsplit('/').next() {
+            Some("changes") => "?after=0",
+            Some("presence") => "?users=",
+            _ => "",
+        };
+        let method: Method = method.to_uppercase().parse().expect("a method");
+        let body = (method != Method::GET && method != Method::DELETE).then(|| json!({}));
+        let answer = nobody.request(method.clone(), &format!("{path}{query}"), body).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "unauthenticated"), "{method} {path}");
+    }
+}

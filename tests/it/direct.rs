@@ -1,0 +1,70 @@
+//! Direct messages and groups over REST.
+
+use crate::support::person::Person;
+use crate::support::server::Server;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+async fn whisper(from: &Person, to: &str, text: &str) -> crate::support::person::Answer {
+    from.post(&format!("direct/{to}/messages"), json!({"client_id": Uuid::now_v7(), "text": text})).await
+}
+
+#[tokio::test]
+async fn two_people_have_one_room_whoever_writes_first() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let (one, other) = tokio::join!(whisper(&ann, &bob.id, "from Ann"), whisper(&bob, &ann.id, "from Bob"));
+    let (one, other) = (one.ok(), other.ok());
+    assert_eq!(one["room"], other["room"]);
+    let seqs: HashSet<_> = [&one, &other].iter().filter_map(|posted| posted["seq"].as_u64()).collect();
+    assert_eq!(seqs, [1, 2].into());
+    let room = one["room"].as_str().expect("a room");
+    assert_eq!(ann.texts(room).await.len(), 2);
+    let mine = bob.get("me/rooms").await.ok();
+    assert_eq!(mine["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(mine["items"][0]["people"][0]["name"], json!("ann"), "a direct room is called after the other one");
+}
+
+#[tokio::test]
+async fn a_repeated_first_message_is_one_message() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let message = json!({"client_id": Uuid::now_v7(), "text": "psst"});
+    let path = format!("direct/{}/messages", bob.id);
+    let (first, again) = (ann.post(&path, message.clone()).await.ok(), ann.post(&path, message).await.ok());
+    assert_eq!((&first["seq"], &again["seq"], &again["repeat"]), (&json!(1), &json!(1), &json!(true)));
+    assert_eq!(first["room"], again["room"]);
+}
+
+#[tokio::test]
+async fn nobody_writes_to_themselves_or_to_nobody_and_a_direct_room_is_nobody_elses() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let eve = Person::register(&server, "eve").await;
+    assert_eq!(whisper(&ann, &ann.id, "me").await.code(), "bad_request");
+    assert_eq!(whisper(&ann, &Uuid::now_v7().to_string(), "who").await.code(), "not_found");
+    let direct = whisper(&ann, &bob.id, "psst").await.ok();
+    let room = direct["room"].as_str().expect("a room");
+    for path in [format!("rooms/{room}"), format!("rooms/{room}/messages"), format!("rooms/{room}/members")] {
+        assert_eq!(eve.get(&path).await.code(), "not_found");
+    }
+    assert_eq!(ann.delete(&format!("rooms/{room}/members/me")).await.code(), "not_allowed");
+    assert_eq!(ann.put(&format!("rooms/{room}/invitations/{}", eve.id), json!({})).await.code(), "not_allowed");
+}
+
+#[tokio::test]
+async fn each_group_is_a_new_one_and_all_are_in_it() {
+    let server = Server::start_with(&[("limits.group_members_max", "4")]).await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let cem = Person::register(&server, "cem").await;
+    let people = json!({"users": [bob.id, cem.id]});
+    let (first, second) = (ann.post("groups", people.clone()).await.ok(), ann.post("groups", people).await.ok());
+    assert_ne!(first["id"], second["id"]);
+    let group = first["id"].as_str().expect("a room");
+    cem.say(group, "all here").await;
+    assert_eq!(bob.texts(group).await, ["all here"]);
+    assert_eq!(ann.post("groups", json!({"users": []})).await.code(), "bad_request");
+    let many: Vec<Value> = (0..5).map(|_| json!(Uuid::now_v7())).collect();
+    assert_eq!(ann.post("groups", json!({"users": many})).await.code(), "limit_reached");
+}

@@ -1,0 +1,19 @@
+//! Hubbub from outside: real sockets, real databases, one binary. One file per feature; `support` starts servers and plays people.
+//!
+//! Each test starts its own server on a free port with a database of its own. `HUBBUB_TEST_DATABASE` names the MySQL or MariaDB
+//! server to use (`mysql://user:password@host:port`); without it the tests run on SQLite.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a missing thing is a failure")]
+
+#[allow(dead_code, reason = "what some tests need others do not")]
+mod support;
+
+mod authorization;
+mod direct;
+mod health;
+mod history;
+mod invitations;
+mod openapi;
+mod presence;
+mod rooms;
+mod talk;

@@ -1,0 +1,40 @@
+//! The API's documentation as it is served.
+
+use crate::support::server::Server;
+use hubbub::http::routes;
+use serde_json::Value;
+
+async fn get(server: &Server, path: &str) -> reqwest::Response {
+    reqwest::get(format!("{}{path}", server.base())).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn the_document_describes_every_route() {
+    let server = Server::start().await;
+    let document: Value = get(&server, "/api/v1/openapi.json").await.json().await.expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    for (method, path) in routes::TABLE.iter().filter(|(_, path)| !path.starts_with("/docs")) {
+        assert!(document["paths"][path][method].is_object(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_all_it_loads_come_from_this_server_under_its_policy() {
+    let server = Server::start().await;
+    // With its slash, by following the redirect.
+    let page = get(&server, "/docs").await;
+    assert_eq!(page.url().path(), "/docs/");
+    let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
+    let page = page.text().await.expect("a page");
+    let links = ["src=\"", "href=\""].iter().flat_map(|attribute| page.split(attribute).skip(1));
+    let links: Vec<_> = links.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.len() >= 5, "{links:?}");
+    for link in links {
+        assert!(!link.contains("//"), "{link}");
+        let file = get(&server, &format!("/docs/{}", link.trim_start_matches("./"))).await;
+        assert_eq!(file.status().as_u16(), 200, "{link}");
+    }
+    let start = get(&server, "/docs/swagger-initializer.js").await.text().await.expect("a script");
+    assert!(start.contains("/api/v1/openapi.json") && !start.contains("://"), "{start}");
+}
