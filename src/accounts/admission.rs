@@ -116,6 +116,8 @@ impl Accounts {
         let log_in = LogIn { user: user.id, known_hash, better_hash, login, max_logins };
         let (user, ended) = self.write(user.id, log_in).await?;
         self.announce_ended(user.id, &ended);
+        // The command line may have made them one a moment ago.
+        self.announce_admin(user.id, user.admin);
         let tokens = self.tokens(user.id, &refresh, expires_at)?;
         Ok((user, tokens))
     }

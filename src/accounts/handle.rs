@@ -174,7 +174,7 @@ impl Accounts {
         for (login, user, _) in ended {
             self.announce_ended(user, &[login]);
         }
-        self.0.standing.write().unwrap_or_else(PoisonError::into_inner).set_admins(admins);
+        self.0.standing.write().unwrap_or_else(PoisonError::into_inner).set_admins(changes, admins);
         Ok(())
     }
 }

@@ -15,13 +15,15 @@ pub struct Standing {
     /// Logins that ended, each with the time from which none of its tokens can live.
     ended: HashMap<LoginId, Timestamp>,
     admins: HashSet<UserId>,
+    /// How often [`Standing::set_admin`] was called: what was read from the store before such a call may be older than it.
+    admin_changes: u64,
 }
 
 impl Standing {
     /// Nothing is known yet; access tokens live for `token_life`.
     #[must_use]
     pub fn new(token_life: Duration) -> Self {
-        Self { token_life, ended: HashMap::new(), admins: HashSet::new() }
+        Self { token_life, ended: HashMap::new(), admins: HashSet::new(), admin_changes: 0 }
     }
 
     /// Notes that a login ended. True if that is news.
@@ -36,13 +38,22 @@ impl Standing {
         self.ended.contains_key(&login)
     }
 
-    /// Notes all administrators there are.
-    pub fn set_admins(&mut self, admins: impl IntoIterator<Item = UserId>) {
-        self.admins = admins.into_iter().collect();
+    /// To be taken before the administrators are read, for [`Standing::set_admins`].
+    #[must_use]
+    pub fn admin_changes(&self) -> u64 {
+        self.admin_changes
+    }
+
+    /// Notes all administrators there are, as read when there had been `changes`; worth nothing if there was one since.
+    pub fn set_admins(&mut self, changes: u64, admins: impl IntoIterator<Item = UserId>) {
+        if changes == self.admin_changes {
+            self.admins = admins.into_iter().collect();
+        }
     }
 
     /// Notes whether one person is an administrator.
     pub fn set_admin(&mut self, user: UserId, admin: bool) {
+        self.admin_changes += 1;
         if admin {
             self.admins.insert(user);
         } else {
@@ -88,9 +99,13 @@ mod tests {
     fn whoever_is_an_administrator_is_so_at_once_and_no_longer() {
         let mut standing = Standing::new(Duration::from_secs(600));
         let (ann, bob) = (UserId::generate(), UserId::generate());
-        standing.set_admins([ann]);
+        standing.set_admins(0, [ann]);
         standing.set_admin(bob, true);
         standing.set_admin(ann, false);
         assert!(standing.is_admin(bob) && !standing.is_admin(ann));
+        standing.set_admins(1, [ann]);
+        assert!(standing.is_admin(bob) && !standing.is_admin(ann), "read before ann was one no longer");
+        standing.set_admins(standing.admin_changes(), [ann]);
+        assert!(standing.is_admin(ann) && !standing.is_admin(bob));
     }
 }

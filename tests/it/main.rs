@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "what some tests need others do not")]
 mod support;
 
+mod accounts;
 mod authorization;
 mod direct;
 mod health;
