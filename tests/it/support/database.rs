@@ -1,0 +1,54 @@
+//! A database of a test's own, on the engine that `HUBBUB_TEST_DATABASE` names.
+
+use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
+use uuid::Uuid;
+
+/// A database that nobody else uses; dropped with the test.
+pub enum Database {
+    /// A file in the server's data folder, which goes with the folder.
+    Sqlite,
+    /// A database on the server under test.
+    Mysql { server: String, name: String },
+}
+
+impl Database {
+    /// Makes an empty database.
+    pub async fn create() -> Self {
+        let Some(server) = std::env::var("HUBBUB_TEST_DATABASE").ok().filter(|url| url.starts_with("mysql://")) else {
+            return Self::Sqlite;
+        };
+        let server = server.trim_end_matches('/').to_owned();
+        let name = format!("hubbub_test_{}", Uuid::new_v4().simple());
+        run(&server, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await;
+        Self::Mysql { server, name }
+    }
+
+    /// The `database.url` setting.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Mysql { server, name } => format!("{server}/{name}"),
+        }
+    }
+}
+
+async fn run(server: &str, sql: &str) {
+    let mut connection = AsyncMysqlConnection::establish(&format!("{server}/mysql")).await.expect("the test database server answers");
+    connection.batch_execute(sql).await.expect("the statement runs");
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Self::Mysql { server, name } = self {
+            let (server, sql) = (server.clone(), format!("DROP DATABASE IF EXISTS {name}"));
+            // A runtime of its own: the test's may be gone already.
+            let dropping = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(run(&server, &sql));
+            });
+            if dropping.join().is_err() {
+                eprintln!("test database {name} was left behind");
+            }
+        }
+    }
+}
