@@ -34,6 +34,11 @@ mod armed {
         });
     }
 
+    /// Whether a fault waits for its hit.
+    pub fn is_armed(name: &str) -> bool {
+        with(|armed| armed.contains_key(name))
+    }
+
     /// True if the fault is armed; uses up one hit.
     pub fn hit(name: &str) -> bool {
         with(|armed| match armed.get_mut(name) {
@@ -50,7 +55,7 @@ mod armed {
 }
 
 #[cfg(feature = "faults")]
-pub use armed::{arm, hit};
+pub use armed::{arm, hit, is_armed};
 
 /// Never true: this build carries no faults.
 #[cfg(not(feature = "faults"))]
@@ -58,6 +63,14 @@ pub use armed::{arm, hit};
 #[must_use]
 pub const fn hit(_name: &str) -> bool {
     false
+}
+
+/// Blocks the thread for a while if the fault is armed: what an actor must never do (I5).
+#[inline(always)]
+pub fn block_point(name: &str) {
+    if hit(name) {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    }
 }
 
 /// Panics if the fault is armed: stands where a broken invariant would.

@@ -11,6 +11,7 @@ use super::outbox::Outbox;
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
+use crate::faults;
 use crate::protocol::v1::command::DeviceState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -265,6 +266,9 @@ impl State {
 
     /// Ends a person's subscriptions of a room, those of a newer joining excepted.
     fn end(&mut self, room: RoomId, ending: Ending) {
+        if faults::hit("relay.keep_ended") {
+            return;
+        }
         let Some(feed) = self.rooms.get_mut(&room) else { return };
         for seat in self.people.get(&ending.user).into_iter().flatten() {
             let Some(subscription) = feed.subscriptions.get(seat) else { continue };

@@ -5,6 +5,7 @@
 //! after it *outcome unknown*. Must not know: what is written.
 
 use crate::domain::fault::{Fault, Refusal};
+use crate::faults;
 use crate::supervision::reply::ReplyTo;
 
 /// An answer that is owed: given once, or by dropping it.
@@ -37,6 +38,10 @@ impl<T> Owed<T> {
 impl<T> Drop for Owed<T> {
     fn drop(&mut self) {
         if let Some(reply_to) = self.reply_to.take() {
+            if faults::hit("owed.silent") {
+                // The breach of I8: whoever waits, waits for ever.
+                return std::mem::forget(reply_to);
+            }
             let fault = if self.at_stake { Fault::OutcomeUnknown } else { Fault::Unavailable };
             reply_to.send(Err(fault.into()));
         }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::fault::Fault;
+use crate::faults;
 use crate::store::StoreError;
 
 /// How often a transaction that panics is run again before its writes are tried one by one.
@@ -58,7 +59,8 @@ impl Attempts {
     /// Decides what follows `error`.
     pub fn after(&mut self, error: &StoreError, now: Instant) -> Next {
         match error {
-            StoreError::OutcomeUnknown(_) => self.uncertain = true,
+            // The breach of I9 claims to know.
+            StoreError::OutcomeUnknown(_) => self.uncertain = !faults::hit("persistence.claim_certain"),
             StoreError::Panicked => self.panics += 1,
             _ => {}
         }

@@ -167,6 +167,7 @@ impl Handler<Queued<PostGroup>> for RoomActor {
 
     fn handle(&mut self, message: Queued<PostGroup>, ctx: &mut Self::Context) {
         faults::panic_point("room.panic");
+        faults::block_point("room.block");
         self.last_used = Instant::now();
         let group = message.open();
         let Some(awake) = &mut self.awake else { return group.refuse(self.absence.into()) };

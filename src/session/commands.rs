@@ -16,6 +16,7 @@ use crate::domain::order::Revision;
 use crate::domain::text::MessageText;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
+use crate::faults;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::{Command, Hello, Malformed, SetPresence, decode};
 use crate::protocol::v1::push::{Push, Reconnect, TokenExpiring};
@@ -129,6 +130,9 @@ impl Core {
         if hello.rooms.len() > self.thread.shared.config.limits.cursors_per_frame {
             self.refuse(reference, Fault::TooLarge);
             return self.outbox.close(Close::Unauthenticated);
+        }
+        if faults::hit("session.log_token") {
+            tracing::info!(token = hello.token, "hello");
         }
         self.stage = Stage::Greeting;
         self.rearm = true;

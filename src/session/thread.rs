@@ -8,6 +8,7 @@ use crate::delivery::relay::LocalRelay;
 use crate::domain::fault::{Close, Refusal};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Clock;
+use crate::faults;
 use crate::supervision::tree::Supervisor;
 use actix_http::header::HeaderMap;
 use std::cell::RefCell;
@@ -80,6 +81,9 @@ impl SessionThread {
 
     /// Tells everybody, in random order and in batches, to come back after a random time: the next node gets them one by one.
     async fn send_away(&self) {
+        if faults::hit("session.silent_drain") {
+            return;
+        }
         let spread = self.shared.config.server.drain_spread;
         let pause = spread / DRAIN_BATCHES;
         for batch in (1..=DRAIN_BATCHES).rev() {

@@ -16,5 +16,6 @@ mod history;
 mod invitations;
 mod openapi;
 mod presence;
+mod promises;
 mod rooms;
 mod talk;

@@ -96,6 +96,9 @@ impl Operation for AppendBatch {
 /// # Errors
 /// Those of the database; decisions are outcomes.
 pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<Vec<AppendOutcome>, StoreError> {
+    faults::panic_point("store.panic");
+    #[cfg(feature = "faults")]
+    let appends = &breach::forget_repeats(appends);
     let ids: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
     let counters = lock(db, &ids.into_iter().collect::<Vec<_>>()).await?;
     let keys: BTreeSet<Key> = appends.iter().flat_map(keys).collect();
@@ -160,7 +163,7 @@ impl Batch {
         let Some(mut counter) = self.counters.get(&room).copied().filter(|counter| !counter.deleted) else {
             return Ok(AppendOutcome::Gone);
         };
-        let fresh = counter.policy_revision == int(append.policy_revision.0);
+        let fresh = counter.policy_revision == int(append.policy_revision.0) || faults::hit("store.skip_policy");
         if !fresh && !keys(append).all(|key| self.stored.contains_key(&key)) {
             return Ok(AppendOutcome::StalePolicy);
         }
@@ -168,6 +171,7 @@ impl Batch {
         let mut previous_refused = false;
         for (post, verdict) in &append.posts {
             let outcome = match (self.repeat(append.room, post)?, verdict) {
+                (_, Err(fault)) if faults::hit("store.verdict_first") => PostOutcome::Refused(*fault),
                 (Some(repeat), _) => repeat,
                 (None, _) if previous_refused => PostOutcome::Refused(Fault::PreviousRefused),
                 (None, Err(fault)) => PostOutcome::Refused(*fault),
@@ -350,6 +354,25 @@ async fn insert(db: &mut Db, mut rows: Vec<MessageRow>) -> Result<(), StoreError
         batch!(db, diesel::insert_into(messages::table).values(part))?;
     }
     Ok(())
+}
+
+#[cfg(feature = "faults")]
+mod breach {
+    //! What must never happen, made to happen, so that the test of I3 can be seen red.
+
+    use super::{Append, faults};
+    use crate::domain::ids::ClientId;
+
+    /// The same posts; when armed under new names, so that neither the look-up nor the unique key knows them again.
+    pub(super) fn forget_repeats(appends: &[Append]) -> Vec<Append> {
+        let mut appends = appends.to_vec();
+        if faults::hit("store.forget_repeat") {
+            for (post, _) in appends.iter_mut().flat_map(|append| &mut append.posts) {
+                post.client_id = ClientId::generate();
+            }
+        }
+        appends
+    }
 }
 
 #[cfg(test)]

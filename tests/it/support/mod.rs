@@ -1,9 +1,14 @@
 //! Servers to test and people to test them with.
 
+pub mod checks;
 pub mod database;
+pub mod lock;
+pub mod log;
 pub mod person;
+pub mod scene;
 pub mod server;
 pub mod socket;
+pub mod viewer;
 
 use std::future::Future;
 use std::time::Duration;

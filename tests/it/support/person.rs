@@ -78,7 +78,8 @@ impl Person {
 
     /// Somebody without a login.
     pub fn anonymous(base: &str) -> Self {
-        let http = Client::new();
+        // Without idle connections, for which a server that stops would wait.
+        let http = Client::builder().pool_max_idle_per_host(0).build().expect("a client");
         Self { id: String::new(), name: String::new(), token: String::new(), refresh: String::new(), base: base.to_owned(), http }
     }
 
