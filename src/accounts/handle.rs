@@ -165,6 +165,7 @@ impl Accounts {
     /// # Errors
     /// Those of the database.
     pub async fn hear_since(&self, since: Timestamp) -> Result<(), StoreError> {
+        let changes = self.0.standing.read().unwrap_or_else(PoisonError::into_inner).admin_changes();
         let read = self
             .0
             .parts

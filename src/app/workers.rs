@@ -137,9 +137,7 @@ fn session_thread(parts: &Parts, relays: &Supervisor, sessions: &Supervisor, pag
     });
     let (rates, settings) = (parts.rates.clone(), Arc::clone(&parts.config));
     SessionThread::start(Shared {
-        admit: Box::new(move |peer, headers| {
-            rates.connection(address::client(peer, headers, &settings.server.trusted_proxies))
-        }),
+        admit: Box::new(move |peer, headers| rates.connection(address::client(peer, headers, &settings.server.trusted_proxies))),
         config: Arc::clone(&parts.config),
         clock: parts.clock.clone(),
         relay,

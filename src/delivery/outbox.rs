@@ -97,8 +97,7 @@ impl Outbox {
             return false;
         }
         // One frame alone is always taken: it was bounded by whoever made it.
-        let fits =
-            state.frames.is_empty() || state.bytes + frame.len() <= state.max_bytes || faults::hit("outbox.unbounded");
+        let fits = state.frames.is_empty() || state.bytes + frame.len() <= state.max_bytes || faults::hit("outbox.unbounded");
         if fits {
             state.add(frame);
         } else {

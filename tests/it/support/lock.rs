@@ -17,7 +17,8 @@ impl Lock {
         match &server.database {
             Database::Sqlite => {
                 let path = server.folder.path().join("hubbub.sqlite");
-                let mut connection = SqliteConnection::establish(path.to_str().expect("a readable path")).expect("the file opens");
+                let mut connection =
+                    SqliteConnection::establish(path.to_str().expect("a readable path")).expect("the file opens");
                 connection.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").expect("the lock is free in time");
                 Self::Sqlite(connection)
             }
