@@ -1,7 +1,12 @@
-//! The promises of the design, one file each, over real sockets.
+//! The promises of the design, one file each, over real sockets. What would break them is in `tests/faults`, with the same checks.
 
 mod i01_order;
 mod i02_durable;
 mod i03_once;
+mod i04_bounds;
 mod i05_no_waiting;
+mod i06_start;
 mod i07_resume;
+mod i10_policy;
+mod i11_drain;
+mod i12_secrets;

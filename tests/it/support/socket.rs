@@ -177,13 +177,17 @@ impl Socket {
 
     /// The next JSON frame, or the end.
     pub async fn next(&mut self) -> Next {
-        loop {
-            match within("a frame", self.stream.next()).await {
-                Some(Ok(Message::Text(text))) => return Next::Frame(serde_json::from_str(&text).expect("frames are JSON")),
-                Some(Ok(Message::Close(close))) => return Next::Closed(close.map(|close| close.code.into())),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Next::Closed(None),
+        // One deadline for all: pings come more often than it ends.
+        within("a frame", async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) => return Next::Frame(serde_json::from_str(&text).expect("frames are JSON")),
+                    Some(Ok(Message::Close(close))) => return Next::Closed(close.map(|close| close.code.into())),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Next::Closed(None),
+                }
             }
-        }
+        })
+        .await
     }
 }

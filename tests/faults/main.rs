@@ -1,0 +1,14 @@
+//! What only a build with the feature `faults` can show: that each promise holds through mishaps (`panics`, `outages`), and that the
+//! checks of the promises see a breach when there is one (`breaches`).
+//!
+//! Faults are armed for the whole process, so these tests run one at a time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a missing thing is a failure")]
+
+#[allow(dead_code, reason = "the support is shared with `it`, and neither uses all of it")]
+#[path = "../it/support/mod.rs"]
+mod support;
+
+mod arm;
+mod breaches;
+mod outages;
+mod panics;

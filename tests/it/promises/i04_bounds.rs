@@ -1,0 +1,59 @@
+//! I4: everything is bounded.
+
+use crate::support::checks;
+use crate::support::scene::Scene;
+use crate::support::socket::Socket;
+use crate::support::viewer::Viewer;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_slow_reader_loses_its_socket_with_its_code_and_resumes_without_loss() {
+    // The outbox is smaller than what is posted; the time to close is longer than the posting takes.
+    let scene = Scene::start_with(&[("session.outbox_max", "128KiB"), ("session.close_timeout", "60s")]).await;
+    let mut reader = Viewer::fresh(&scene.bob, &scene.room).await;
+    let mut quick = Viewer::fresh(&scene.ann, &scene.room).await;
+    reader.narrow(&scene.bob).await;
+    scene.flood(600).await;
+    assert_eq!(checks::slow_reader(reader.until_closed().await), [""; 0]);
+    // Nobody else felt it.
+    scene.catch_up(&mut quick).await;
+    let missed_from = reader.cursor;
+    assert!(missed_from < quick.cursor, "something was dropped");
+    assert_eq!(reader.resume(&scene.bob).await["status"], "resuming");
+    scene.catch_up(&mut reader).await;
+    assert_eq!(checks::same(&reader, &quick), [""; 0]);
+    assert_eq!(checks::shown(&reader, &scene.history().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn beyond_the_rate_the_answer_is_busy_with_a_time() {
+    let scene = Scene::start_with(&[("rates.posts_per_account", "3/1h")]).await;
+    let talk = scene.pipeline(&scene.bob, 6).await;
+    let codes: Vec<_> = talk.answers.iter().map(|(_, answer)| answer["error"]["code"].as_str().unwrap_or("ok")).collect();
+    assert_eq!(codes, ["ok", "ok", "ok", "busy", "previous_refused", "previous_refused"]);
+    assert!(talk.answers[3].1["error"]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0));
+    let over_rest = scene.bob.say_as(&scene.room, "by another way", &uuid::Uuid::now_v7().to_string()).await;
+    assert_eq!((over_rest.status.as_u16(), over_rest.code()), (429, "busy"));
+    assert_eq!(scene.history().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_text_a_frame_and_a_list_have_their_limits() {
+    let limits = [("limits.text_max", "16B"), ("limits.frame_max", "4KiB"), ("limits.cursors_per_frame", "2")];
+    let scene = Scene::start_with(&limits).await;
+    let mut socket = scene.bob.connect().await;
+    assert_eq!(socket.say(&scene.room, &"x".repeat(17)).await["error"]["code"], "text_too_long");
+    let rooms = vec![json!({"room": scene.room}); 3];
+    assert_eq!(socket.ask("subscribe", json!({"rooms": rooms})).await["error"]["code"], "too_large");
+    socket.command("post", json!({"room": scene.room, "client_id": scene.room, "text": "x".repeat(5000)})).await;
+    assert_eq!(socket.closed().await, Some(1009));
+}
+
+#[tokio::test]
+async fn beyond_the_connections_a_socket_is_refused() {
+    let scene = Scene::start_with(&[("server.max_connections", "2")]).await;
+    let mut one = scene.ann.connect().await;
+    let _two = scene.bob.connect().await;
+    assert!(Socket::try_open(&scene.ann.base).await.is_err(), "a third socket");
+    one.ask("ping", json!({})).await;
+}
