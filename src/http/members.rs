@@ -51,6 +51,7 @@ impl MemberView {
 pub struct ListMembers {
     /// `joined` (if absent) or `invited`.
     #[serde(default)]
+    #[param(value_type = Option<String>)]
     state: Option<MemberState>,
     /// The `next` of the page before.
     #[serde(default)]
