@@ -126,6 +126,7 @@ pub struct FindRooms {
 pub struct MyRooms {
     /// Rooms where I am `joined` (if absent), `invited`, `left` or `banned`.
     #[serde(default)]
+    #[param(value_type = Option<String>)]
     state: Option<MemberState>,
     /// The `next` of the page before.
     #[serde(default)]

@@ -246,7 +246,7 @@ fn panic_at(scene: &mut Scene<'_>, point: &'static str) -> Result<(), Failed> {
     let mut before = panics(&scene.server.log());
     for turn in 0..scene.set.times {
         until(begun, PANIC_EVERY * turn);
-        scene.arm(point)?;
+        scene.arm(point, 1)?;
         let armed = Instant::now();
         while panics(&scene.server.log()) == before {
             if armed.elapsed() > PANIC_EVERY * 4 {

@@ -57,6 +57,9 @@ struct Cli {
     /// Posts per second of the swarm.
     #[arg(long, default_value_t = 200.0)]
     rate: f64,
+    /// Arm this fault point, a breach of a promise, for the whole of each drill: the result must be BROKEN. Shows that the judges see.
+    #[arg(long)]
+    breach: Option<String>,
     /// Keep the folders with logs and databases, and say where.
     #[arg(long)]
     keep: bool,
@@ -93,6 +96,8 @@ pub struct Settings {
     pub slack: Duration,
     /// The server has `verify`.
     pub verifies: bool,
+    /// A promise that is broken on purpose.
+    pub breach: Option<String>,
     /// Keep the folders of drills that held, too.
     pub keep: bool,
 }
@@ -159,6 +164,7 @@ fn settings(cli: &Cli) -> Result<Settings, Failed> {
         times,
         outage: Duration::from_secs(outage),
         slack: Duration::from_millis(1000),
+        breach: cli.breach.clone(),
         keep: cli.keep,
     })
 }

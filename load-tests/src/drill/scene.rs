@@ -86,6 +86,9 @@ fn raise(
     let swarm = Swarm::start(&set.swarm, folder, &server.url(), load, (drill.lasts)(set))?;
     let folder = folder.to_owned();
     let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: 0, admin: None };
+    if let Some(breach) = &set.breach {
+        scene.arm(breach, u64::from(u32::MAX))?;
+    }
     (drill.act)(&mut scene)?;
     let report = swarm.finish()?;
     let measured = Baseline { delivered: report.to_each, acknowledged: report.to_ack };
@@ -110,10 +113,10 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Asks a build with faults to break at `name` once.
-    pub fn arm(&mut self, name: &str) -> Result<(), Failed> {
+    /// Asks a build with faults to break at `name` the next so many times.
+    pub fn arm(&mut self, name: &str, times: u64) -> Result<(), Failed> {
         let admin = self.admin()?;
-        admin.ask(&Method::POST, "admin/faults", Some(&json!({ "name": name, "times": 1 })))?;
+        admin.ask(&Method::POST, "admin/faults", Some(&json!({ "name": name, "times": times })))?;
         Ok(())
     }
 
