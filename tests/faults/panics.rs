@@ -168,6 +168,8 @@ async fn an_event_that_is_lost_on_its_way_to_a_relay_is_made_up_for() {
     let mut turn = Turn::take().await;
     let scene = Scene::start().await;
     let mut viewer = Viewer::fresh(&scene.ann, &scene.room).await;
+    let first = scene.pipeline(&scene.bob, 1).await;
+    viewer.until(number(&first.answers[0].1["revision"])).await;
     turn.arm("relay.drop_envelope", 1);
     let last = scene.pipeline(&scene.bob, 2).await;
     viewer.until(last.answers.iter().map(|(_, answer)| number(&answer["revision"])).max().expect("two")).await;
