@@ -2,7 +2,7 @@
 //! remains in the binary (docs/decisions/0003-fault-injection.md).
 //!
 //! A fault point is a call `faults::hit("persistence.before_commit")` at the place where the world may break. Armed by
-//! `HUBBUB_FAULTS=name[:times],…`, by [`arm`] or by the admin endpoint of such builds.
+//! `HUBBUB_FAULTS=name[:times],…`, by `arm` or by the admin endpoint of such builds.
 
 #[cfg(feature = "faults")]
 mod armed {

@@ -1,6 +1,6 @@
 //! The two databases behind one connection type.
 //!
-//! Queries are written once, in diesel, and run on whichever is there through [`each!`]; the few statements that differ `match` on
+//! Queries are written once, in diesel, and run on whichever is there through `each!`; the few statements that differ `match` on
 //! [`Db`] inside the store. Neighbours: `sqlite` and `mysql` open connections and know their sessions' settings; `access` pools them.
 //!
 //! *Must not know*: tables.
