@@ -15,7 +15,7 @@ pub struct Room {
     /// Time without subscription or work after which a room is put to sleep.
     #[serde(deserialize_with = "duration")]
     pub idle_after: Duration,
-    /// How often an awake room compares its head with the store.
+    /// How often an awake room compares its head with the store, and with the relays it fed since.
     #[serde(deserialize_with = "duration")]
     pub head_check_interval: Duration,
 }

@@ -18,6 +18,7 @@ use crate::protocol::v1::push::UserPresence;
 use crate::supervision::mailbox::Mailbox;
 use crate::supervision::reply::{Answer, ReplyTo, reply};
 use actix::Message;
+use actix::dev::SendError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -45,6 +46,14 @@ pub struct Revocation {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Deliver(pub(super) Arc<Envelope>);
+
+/// Everything of a room up to this head has been handed over: ask again for what has not come. From the room, now and then; no answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct HeadIs {
+    pub(super) room: RoomId,
+    pub(super) head: Revision,
+}
 
 /// Which revision of a room was appended last? From a room that restarted.
 #[derive(Message)]
@@ -114,6 +123,15 @@ pub enum NotDelivered {
     Closed,
 }
 
+impl<M> From<SendError<M>> for NotDelivered {
+    fn from(refused: SendError<M>) -> Self {
+        match refused {
+            SendError::Full(_) => Self::Full,
+            SendError::Closed(_) => Self::Closed,
+        }
+    }
+}
+
 /// The way to one thread's relay. Clones are equal.
 #[derive(Clone)]
 pub struct RelayHandle {
@@ -132,10 +150,15 @@ impl RelayHandle {
     /// # Errors
     /// [`NotDelivered`]; the relay appends nothing past it before it has come, so that nothing is lost by sending it again later.
     pub fn deliver(&self, envelope: Arc<Envelope>) -> Result<(), NotDelivered> {
-        self.mailbox.try_send(Deliver(envelope)).map_err(|refused| match refused {
-            actix::dev::SendError::Full(_) => NotDelivered::Full,
-            actix::dev::SendError::Closed(_) => NotDelivered::Closed,
-        })
+        self.mailbox.try_send(Deliver(envelope)).map_err(NotDelivered::from)
+    }
+
+    /// Says how far a room has been handed over, behind all of it, so that the loss of a last envelope is seen too.
+    ///
+    /// # Errors
+    /// [`NotDelivered`]; say it again later.
+    pub fn head_is(&self, room: RoomId, head: Revision) -> Result<(), NotDelivered> {
+        self.mailbox.try_send(HeadIs { room, head }).map_err(NotDelivered::from)
     }
 
     /// The last revision of a room that was appended here: `None` if nobody wants the room or nothing came yet. Dropped when the

@@ -9,9 +9,9 @@
 
 use super::envelope::Envelope;
 use super::feeds::Feeds;
-use super::handle::{Deliver, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, WatchSignal};
+use super::handle::{Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, WatchSignal};
 use super::outbox::Outbox;
-use super::state::{Appended, CaughtUp, Seat, State, Subscribed};
+use super::state::{Appended, Behind, CaughtUp, Seat, State, Subscribed};
 use crate::domain::fault::Close;
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
@@ -98,9 +98,9 @@ impl LocalRelay {
         self.state.borrow_mut().subscribe(seat, room)
     }
 
-    /// What the subscription may show, as the room answered.
-    pub fn admit(&self, seat: Seat, room: RoomId, sight: Sight) {
-        self.state.borrow_mut().admit(seat, room, sight.from_seq, sight.joined_revision);
+    /// What the subscription may show and from which head on the room feeds this relay, as the room answered.
+    pub fn admit(&self, seat: Seat, room: RoomId, head: Revision, sight: Sight) {
+        self.state.borrow_mut().admit(seat, room, head, sight);
     }
 
     /// Goes live if the client knows everything up to the newest head seen.
@@ -159,6 +159,21 @@ impl Handler<Queued<Deliver>> for Relay {
     }
 }
 
+impl Handler<Queued<HeadIs>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<HeadIs>, _: &mut Context<Self>) {
+        let HeadIs { room, head } = message.open();
+        let behind = self.state.borrow_mut().head_is(room, head);
+        match behind {
+            Behind::Not => {}
+            Behind::After(last) => self.ask_again(room, last),
+            Behind::Unwanted => self.decline(room),
+        }
+        self.take_signals();
+    }
+}
+
 impl Handler<Queued<LastAppended>> for Relay {
     type Result = ();
 
@@ -212,16 +227,21 @@ impl Relay {
                 }
             }
             Appended::Repeat => {}
-            Appended::Gap { after, ask } => {
-                if ask && self.report(|feeds, own| feeds.refill(own, room, after)).unwrap_or(false) {
-                    self.state.borrow_mut().asked(room);
-                }
-            }
-            Appended::Unwanted => {
-                let attachment = self.state.borrow().last_attachment();
-                self.report(|feeds, own| feeds.unwanted(own, room, attachment));
-            }
+            Appended::Gap { after, ask: true } => self.ask_again(room, after),
+            Appended::Gap { ask: false, .. } => {}
+            Appended::Unwanted => self.decline(room),
         }
+    }
+
+    fn ask_again(&self, room: RoomId, after: Revision) {
+        if self.report(|feeds, own| feeds.refill(own, room, after)).unwrap_or(false) {
+            self.state.borrow_mut().asked(room);
+        }
+    }
+
+    fn decline(&self, room: RoomId) {
+        let attachment = self.state.borrow().last_attachment();
+        self.report(|feeds, own| feeds.unwanted(own, room, attachment));
     }
 
     /// Looks into the lane: after every message, as a full mailbox may have refused the one that says something waits.

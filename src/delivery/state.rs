@@ -12,6 +12,7 @@ use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
 use crate::faults;
+use crate::policy::Sight;
 use crate::protocol::v1::command::DeviceState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -63,6 +64,17 @@ pub(super) enum Appended {
     Unwanted,
 }
 
+/// How a room stands here against its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// All is here.
+    Not,
+    /// What follows this revision is missing.
+    After(Revision),
+    /// Nobody wants the room.
+    Unwanted,
+}
+
 /// The state of one thread's relay.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -88,7 +100,8 @@ pub(super) struct Seated {
 #[derive(Debug)]
 struct Feed {
     attachment: u64,
-    /// The last revision appended; `None` before the first envelope.
+    /// The last revision appended, or the base it is appended to: the room's head as an attachment was told it. `None` before either;
+    /// then nobody is live, and whatever is missing is read by those who catch up.
     last: Option<Revision>,
     /// A refill was asked for and has not come.
     asked: bool,
@@ -142,11 +155,14 @@ impl State {
         Some(Subscribed { attachment: feed.attachment, first })
     }
 
-    /// What a subscription may see, as the room answered.
-    pub(super) fn admit(&mut self, seat: Seat, room: RoomId, from_seq: Seq, joined: Revision) {
-        if let Some(subscription) = self.subscription(seat, room) {
-            subscription.from_seq = from_seq;
-            subscription.joined = joined;
+    /// The room has answered: what a subscription may see, and the room's head. Everything after that comes to this relay, so that
+    /// the loss of the very first envelope leaves a gap that is seen.
+    pub(super) fn admit(&mut self, seat: Seat, room: RoomId, head: Revision, sight: Sight) {
+        let Some(feed) = self.rooms.get_mut(&room) else { return };
+        if let Some(subscription) = feed.subscriptions.get_mut(&seat) {
+            subscription.from_seq = sight.from_seq;
+            subscription.joined = sight.joined_revision;
+            feed.last.get_or_insert(head);
         }
     }
 
@@ -198,6 +214,24 @@ impl State {
             self.end(envelope.room(), *ending);
         }
         Appended::To { count, unused: self.drop_if_unused(envelope.room()) }
+    }
+
+    /// The room has handed over everything up to `head`: what is to be asked for again, if not all of it has come. A refill asked for
+    /// before this has come by now or is lost, too.
+    pub(super) fn head_is(&mut self, room: RoomId, head: Revision) -> Behind {
+        let Some(feed) = self.rooms.get_mut(&room) else { return Behind::Unwanted };
+        match feed.last {
+            Some(last) if last < head => {
+                feed.note_head(head);
+                Behind::After(last)
+            }
+            // Without a base nobody is live; who catches up reads on.
+            None => {
+                feed.note_head(head);
+                Behind::Not
+            }
+            Some(_) => Behind::Not,
+        }
     }
 
     /// A refill was asked for.

@@ -42,7 +42,8 @@ impl Bench {
 
     fn follow(&mut self, person: &Person, at: u64, joined: u64) {
         self.state.subscribe(person.seat, self.room).unwrap();
-        self.state.admit(person.seat, self.room, Seq(1), Revision(joined));
+        let sight = Sight { from_seq: Seq(1), joined_revision: Revision(joined) };
+        self.state.admit(person.seat, self.room, Revision(at), sight);
         assert_eq!(self.state.caught_up(person.seat, self.room, Revision(at)), CaughtUp::Live);
     }
 
@@ -136,6 +137,38 @@ fn a_repeat_is_ignored_and_a_gap_is_reported_until_it_is_filled() {
 }
 
 #[test]
+fn the_loss_of_the_very_first_envelope_is_a_gap() {
+    let mut bench = Bench::new();
+    let ann = bench.live(4);
+    assert_eq!(bench.say(5, 6), Appended::Gap { after: Revision(4), ask: true });
+    assert_eq!(bench.say(4, 6), sent(1));
+    assert_eq!(received(&ann.outbox), [(4, 6)]);
+}
+
+#[test]
+fn a_later_attachment_does_not_move_the_base() {
+    let mut bench = Bench::new();
+    let ann = bench.live(4);
+    let bob = bench.live(6);
+    assert_eq!(bench.say(6, 7), Appended::Gap { after: Revision(4), ask: true });
+    assert_eq!(bench.say(4, 7), sent(2));
+    assert_eq!((received(&ann.outbox), received(&bob.outbox)), (vec![(4, 7)], vec![(4, 7)]));
+}
+
+#[test]
+fn a_head_that_has_not_come_is_asked_for_however_often_it_is_lost() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.state.head_is(bench.room, Revision(4)), Behind::Unwanted);
+    let _ann = bench.live(4);
+    assert_eq!(bench.state.head_is(bench.room, Revision(4)), Behind::Not);
+    assert_eq!(bench.state.head_is(bench.room, Revision(5)), Behind::After(Revision(4)));
+    bench.state.asked(bench.room);
+    assert_eq!(bench.state.head_is(bench.room, Revision(5)), Behind::After(Revision(4)));
+    assert_eq!(bench.say(4, 5), sent(1));
+    assert_eq!(bench.state.head_is(bench.room, Revision(5)), Behind::Not);
+}
+
+#[test]
 fn who_catches_up_is_shown_nothing_and_learns_the_newest_head() {
     let mut bench = Bench::new();
     let _other = bench.live(4);
@@ -201,7 +234,8 @@ fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
     let mut bench = Bench::new();
     let ann = bench.connect();
     bench.state.subscribe(ann.seat, bench.room).unwrap();
-    bench.state.admit(ann.seat, bench.room, Seq(100), Revision(1));
+    let sight = Sight { from_seq: Seq(100), joined_revision: Revision(1) };
+    bench.state.admit(ann.seat, bench.room, Revision(4), sight);
     assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Live);
     let envelope =
         Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });

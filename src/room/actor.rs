@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::map::{Map, Pulse};
 use super::messages::{
-    Attach, Attached, Change, CommittedElsewhere, Detach, HeadSeen, PostGroup, Refusable, SendAgain, or_unknown,
+    Attach, Attached, Change, CommittedElsewhere, CompareRelays, Detach, HeadSeen, PostGroup, Refusable, SendAgain, or_unknown,
 };
 use super::state::feeding::Feeding;
 use super::state::membership::Membership;
@@ -261,6 +261,17 @@ impl Handler<Queued<HeadSeen>> for RoomActor {
     }
 }
 
+impl Handler<Queued<CompareRelays>> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<CompareRelays>, _: &mut Self::Context) {
+        let CompareRelays = message.open();
+        let room = self.room;
+        self.feeding.compare(|relay, head| relay.head_is(room, head));
+        self.show_pulse();
+    }
+}
+
 impl RoomActor {
     /// Has a group stored as it is decided now. It counts as in flight already.
     pub(super) fn append(&mut self, mut group: PostGroup, ctx: &mut Context<Self>) {
@@ -359,7 +370,7 @@ impl RoomActor {
 
     pub(super) fn show_pulse(&self) {
         let known = self.awake.as_ref().map_or_else(|| self.pulse.known(), |awake| awake.order.known());
-        self.pulse.set(known, !self.feeding.is_empty());
+        self.pulse.set(known, !self.feeding.is_empty(), self.feeding.is_uncompared());
     }
 
     pub(super) fn sleep_if_idle(&mut self, ctx: &mut Context<Self>) {

@@ -1,7 +1,7 @@
 //! Finds or starts rooms, and does what needs a room before there is one.
 //!
 //! Purpose: start a room's actor on first use, at most so many (I4); make rooms; post to a person; compare the heads of the rooms that
-//! are wanted with the store, so that the loss of a last event is found too. Neighbours: `handle` sends here what finds no room awake.
+//! are wanted with the store and with their relays, so that the loss of a last event is found too. Neighbours: `handle` sends here what finds no room awake.
 //! Class: permanent. A panic costs what is being made here an *outcome unknown*; rooms that are awake do not notice.
 //! Must not know: what a room does.
 
@@ -12,7 +12,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, W
 
 use super::actor::{RoomActor, Surroundings, Waking};
 use super::map::{Map, Pulse, refuse_unsent};
-use super::messages::{Create, Creation, DirectPosted, HeadSeen, PostDirect, PostGroup, Refusable, Wake, or_unknown};
+use super::messages::{
+    CompareRelays, Create, Creation, DirectPosted, HeadSeen, PostDirect, PostGroup, Refusable, Wake, or_unknown,
+};
 use super::state::posting::{Answers, Posted};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
@@ -178,12 +180,17 @@ impl Directory {
         }));
     }
 
-    /// Finds the commits nobody told of: a lost answer, another writer.
+    /// Finds the commits nobody told of: a lost answer, another writer, an envelope that did not arrive.
     fn compare_heads(&mut self, ctx: &mut Context<Self>) {
         let attached = self.map.attached();
-        for (room, ..) in attached.iter().filter(|(.., crashed)| *crashed) {
-            // Its relays still wait: it recovers without waiting for somebody to speak.
-            self.wake(*room);
+        for wanted in &attached {
+            if wanted.crashed {
+                // Its relays still wait: it recovers without waiting for somebody to speak.
+                self.wake(wanted.room);
+            } else if wanted.uncompared {
+                // Full: it is told the next time.
+                self.map.try_send(wanted.room, CompareRelays).ok();
+            }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact")]
         metrics::gauge!(crate::telemetry::metrics::ROOMS_AWAKE).set(self.map.len() as f64);
@@ -194,10 +201,10 @@ impl Directory {
         let (store, map) = (self.with.store.clone(), self.map.clone());
         let compare = async move {
             for part in attached.chunks(HEADS_PER_READ) {
-                let known: Vec<(RoomId, Revision)> = part.iter().map(|(room, known, _)| (*room, *known)).collect();
-                let ids: Vec<RoomId> = known.iter().map(|(room, _)| *room).collect();
+                let ids: Vec<RoomId> = part.iter().map(|wanted| wanted.room).collect();
                 let heads = store.read(move |db| Box::pin(async move { rooms::heads(db, &ids).await })).await.unwrap_or_default();
-                let known: std::collections::HashMap<RoomId, Revision> = known.into_iter().collect();
+                let known: std::collections::HashMap<RoomId, Revision> =
+                    part.iter().map(|wanted| (wanted.room, wanted.known)).collect();
                 for (room, head) in heads {
                     if known.get(&room).is_some_and(|known| *known < head) {
                         // Asleep or full: it is seen again.

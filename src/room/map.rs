@@ -28,6 +28,7 @@ const SHARDS: usize = 16;
 pub(super) struct Pulse {
     known: AtomicU64,
     attached: AtomicBool,
+    uncompared: AtomicBool,
 }
 
 impl Pulse {
@@ -41,10 +42,28 @@ impl Pulse {
         self.attached.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set(&self, known: Revision, attached: bool) {
+    /// Whether some relay was handed something since it was last told how far it should be.
+    fn is_uncompared(&self) -> bool {
+        self.uncompared.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, known: Revision, attached: bool, uncompared: bool) {
         self.known.store(known.0, Ordering::Relaxed);
         self.attached.store(attached, Ordering::Relaxed);
+        self.uncompared.store(uncompared, Ordering::Relaxed);
     }
+}
+
+/// A room that some relay wants, as far as it can be seen without asking it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) room: RoomId,
+    /// The newest revision it knows of.
+    pub(super) known: Revision,
+    /// It has ended without leaving.
+    pub(super) crashed: bool,
+    /// Some relay may have lost something.
+    pub(super) uncompared: bool,
 }
 
 struct Entry {
@@ -101,13 +120,18 @@ impl Map {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// The rooms some relay wants, with the newest revision each knows of, and whether it has crashed for good.
-    pub(super) fn attached(&self) -> Vec<(RoomId, Revision, bool)> {
+    /// The rooms some relay wants.
+    pub(super) fn attached(&self) -> Vec<Wanted> {
         let mut attached = Vec::new();
         for shard in &*self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             let wanted = shard.iter().filter(|(_, entry)| entry.pulse.is_attached());
-            attached.extend(wanted.map(|(room, entry)| (*room, entry.pulse.known(), !entry.mailbox.is_open())));
+            attached.extend(wanted.map(|(room, Entry { mailbox, pulse })| Wanted {
+                room: *room,
+                known: pulse.known(),
+                crashed: !mailbox.is_open(),
+                uncompared: pulse.is_uncompared(),
+            }));
         }
         attached
     }

@@ -119,6 +119,11 @@ pub(super) struct CommittedElsewhere(pub(super) Committed);
 #[rtype(result = "()")]
 pub(super) struct HeadSeen(pub(super) Revision);
 
+/// Tell the relays how far they should be. From the directory; may be lost, it comes again as long as some relay has to be told.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(super) struct CompareRelays;
+
 /// For the directory: start the room if it sleeps, and give it this.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]

@@ -108,7 +108,7 @@ impl Core {
         }
         let Attached { head, sight } = answer.inspect_err(|_| self.unfollow(room))?;
         let Some(open) = &mut self.open else { return Err(Fault::Unavailable.into()) };
-        self.thread.shared.relay.admit(open.seat, room, sight);
+        self.thread.shared.relay.admit(open.seat, room, head, sight);
         let joined = sight.joined_revision;
         let max_changes = self.thread.shared.config.resume.max_changes;
         let (start, from) = match decide(Question { cursor, same_epoch, head, joined, max_changes }) {

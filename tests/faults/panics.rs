@@ -3,7 +3,7 @@
 use crate::arm::Turn;
 use crate::support::checks;
 use crate::support::scene::Scene;
-use crate::support::viewer::{Viewer, number};
+use crate::support::viewer::Viewer;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -163,15 +163,43 @@ async fn a_presence_tracker_that_panics_costs_no_socket_and_knows_again_who_is_t
     while state(&ann.push("presence").await) != "online" {}
 }
 
-#[tokio::test]
-async fn an_event_that_is_lost_on_its_way_to_a_relay_is_made_up_for() {
+/// `lost` envelopes go astray on their way to the relay after `before` have arrived, and `after` arrive then.
+async fn made_up_for(before: usize, lost: u64, after: usize) {
     let mut turn = Turn::take().await;
-    let scene = Scene::start().await;
+    let scene = Scene::start_with(&[("room.head_check_interval", "200ms")]).await;
     let mut viewer = Viewer::fresh(&scene.ann, &scene.room).await;
-    let first = scene.pipeline(&scene.bob, 1).await;
-    viewer.until(number(&first.answers[0].1["revision"])).await;
-    turn.arm("relay.drop_envelope", 1);
-    let last = scene.pipeline(&scene.bob, 2).await;
-    viewer.until(last.answers.iter().map(|(_, answer)| number(&answer["revision"])).max().expect("two")).await;
+    scene.pipeline(&scene.bob, before).await;
+    scene.catch_up(&mut viewer).await;
+    turn.arm("relay.drop_envelope", lost);
+    for _ in 0..=after {
+        scene.pipeline(&scene.bob, 1).await;
+    }
+    scene.catch_up(&mut viewer).await;
+    assert!(!hubbub::faults::is_armed("relay.drop_envelope"), "as many were lost as were to be");
     assert_eq!(checks::shown(&viewer, &scene.history().await), NOTHING);
+}
+
+#[tokio::test]
+async fn the_very_first_event_that_is_lost_on_its_way_to_a_relay_is_made_up_for() {
+    made_up_for(0, 1, 1).await;
+}
+
+#[tokio::test]
+async fn a_later_event_that_is_lost_on_its_way_to_a_relay_is_made_up_for() {
+    made_up_for(1, 1, 1).await;
+}
+
+#[tokio::test]
+async fn the_last_event_that_is_lost_on_its_way_to_a_relay_is_made_up_for_by_the_comparison_of_heads() {
+    made_up_for(1, 1, 0).await;
+}
+
+#[tokio::test]
+async fn a_room_that_had_a_single_event_and_lost_it_on_its_way_to_a_relay_makes_up_for_it() {
+    made_up_for(0, 1, 0).await;
+}
+
+#[tokio::test]
+async fn a_last_event_whose_refill_is_lost_too_is_made_up_for_by_the_next_comparison() {
+    made_up_for(1, 3, 0).await;
 }

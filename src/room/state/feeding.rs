@@ -20,6 +20,8 @@ struct Fed<R> {
     attachment: u64,
     /// Handed over up to here.
     to: Revision,
+    /// Has been told that it should have everything up to here, and has not said since that it does not.
+    compared: Revision,
     behind: bool,
 }
 
@@ -34,7 +36,7 @@ impl<R: PartialEq + Clone> Feeding<R> {
     pub fn attach(&mut self, relay: &R, attachment: u64, head: Revision) {
         match self.find(relay) {
             Some(fed) => fed.attachment = fed.attachment.max(attachment),
-            None => self.relays.push(Fed { relay: relay.clone(), attachment, to: head, behind: false }),
+            None => self.relays.push(Fed { relay: relay.clone(), attachment, to: head, compared: head, behind: false }),
         }
     }
 
@@ -46,16 +48,20 @@ impl<R: PartialEq + Clone> Feeding<R> {
     /// A relay has nothing after `last`: it is fed from there.
     pub fn send_again(&mut self, relay: &R, last: Revision) {
         match self.find(relay) {
-            Some(fed) => (fed.to, fed.behind) = (fed.to.min(last), true),
-            None => self.relays.push(Fed { relay: relay.clone(), attachment: 0, to: last, behind: true }),
+            Some(fed) => {
+                fed.compared = fed.compared.min(last);
+                (fed.to, fed.behind) = (fed.to.min(last), true);
+            }
+            None => self.relays.push(Fed { relay: relay.clone(), attachment: 0, to: last, compared: last, behind: true }),
         }
     }
 
     /// After a restart: a relay says what it appended last. `found` if one that is not known here may want the room all the same.
     pub fn recover(&mut self, relay: &R, last: Option<Revision>, head: Revision, found: bool) {
         match (self.find(relay), last) {
-            (Some(fed), Some(last)) => fed.to = last,
-            (Some(_), None) => {}
+            (Some(fed), Some(last)) => (fed.to, fed.compared) = (last, last),
+            // What it had been handed may be lost; the next comparison tells.
+            (Some(fed), None) => fed.compared = Revision::ZERO,
             (None, Some(last)) => self.attach(relay, 0, last),
             // It may have subscribers who have seen nothing but `head`: repeated, it is no news to them; if it is missing, they notice.
             (None, None) if found => self.attach(relay, 0, head.previous()),
@@ -93,6 +99,29 @@ impl<R: PartialEq + Clone> Feeding<R> {
             let stays = fed.to < from || fed.take(from, to, &mut send);
             fed.behind |= fed.to < head;
             stays
+        });
+    }
+
+    /// Whether some relay was handed something since it was last told how far it should be.
+    #[must_use]
+    pub fn is_uncompared(&self) -> bool {
+        self.relays.iter().any(|fed| fed.compared < fed.to)
+    }
+
+    /// Tells by `send` how far they should be those relays that were handed something since they were last told; behind what they were
+    /// handed, so that a relay that has less has lost it. One that is being fed is told when it has caught up.
+    pub fn compare(&mut self, mut send: impl FnMut(&R, Revision) -> Result<(), NotDelivered>) {
+        self.relays.retain_mut(|fed| {
+            if fed.behind || fed.compared >= fed.to {
+                return true;
+            }
+            match send(&fed.relay, fed.to) {
+                Ok(()) => fed.compared = fed.to,
+                // The next comparison comes.
+                Err(NotDelivered::Full) => {}
+                Err(NotDelivered::Closed) => return false,
+            }
+            true
         });
     }
 
@@ -190,6 +219,42 @@ mod tests {
         assert_eq!(hand_page(&mut feeding, 2, 4, 5), "a");
         assert_eq!(hand_page(&mut feeding, 4, 5, 5), "ab");
         assert_eq!(feeding.behind(), None);
+    }
+
+    fn compare(feeding: &mut Feeding<char>, full: &str) -> String {
+        let mut told = String::new();
+        feeding.compare(|relay, head| {
+            if full.contains(*relay) {
+                return Err(NotDelivered::Full);
+            }
+            told += &format!("{relay}{head}");
+            Ok(())
+        });
+        told
+    }
+
+    #[test]
+    fn relays_are_told_their_head_once_after_something_was_handed_over() {
+        let mut feeding = feeding();
+        assert!(!feeding.is_uncompared());
+        assert_eq!(compare(&mut feeding, ""), "", "nothing could have been lost");
+        hand_over(&mut feeding, 5, 6, "");
+        assert!(feeding.is_uncompared());
+        assert_eq!(compare(&mut feeding, "a"), "b6");
+        assert_eq!(compare(&mut feeding, ""), "a6");
+        assert!(!feeding.is_uncompared());
+    }
+
+    #[test]
+    fn a_relay_that_lost_something_is_fed_and_told_again() {
+        let mut feeding = feeding();
+        hand_over(&mut feeding, 5, 6, "");
+        assert_eq!(compare(&mut feeding, ""), "a6b6");
+        feeding.send_again(&'a', Revision(5));
+        assert_eq!(compare(&mut feeding, ""), "", "it is being fed");
+        assert_eq!(hand_page(&mut feeding, 5, 6, 6), "a");
+        assert_eq!(compare(&mut feeding, ""), "a6");
+        assert!(!feeding.is_uncompared());
     }
 
     #[test]
