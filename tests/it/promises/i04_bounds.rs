@@ -11,11 +11,17 @@ async fn a_slow_reader_loses_its_socket_with_its_code_and_resumes_without_loss()
     // The outbox is smaller than what is posted; the time to close is longer than the posting takes.
     let scene = Scene::start_with(&[("session.outbox_max", "128KiB"), ("session.close_timeout", "60s")]).await;
     let mut reader = Viewer::fresh(&scene.bob, &scene.room).await;
+    let mut quick = Viewer::fresh(&scene.ann, &scene.room).await;
     reader.narrow(&scene.bob).await;
-    scene.flood(600).await;
+    let (posts, head) = (600, quick.cursor + 600);
+    // Read while it comes: nobody else feels it.
+    tokio::join!(scene.flood(posts), quick.until(head));
+    assert_eq!(checks::shown(&quick, &scene.history().await), [""; 0]);
     assert_eq!(checks::slow_reader(reader.until_closed().await), [""; 0]);
+    assert!(reader.cursor < head, "something was dropped");
     assert_eq!(reader.resume(&scene.bob).await["status"], "resuming");
     scene.catch_up(&mut reader).await;
+    assert_eq!(checks::same(&reader, &quick), [""; 0]);
     assert_eq!(checks::shown(&reader, &scene.history().await), [""; 0]);
 }
 
