@@ -19,7 +19,9 @@ use crate::protocol::v1::reply::Posted;
 use crate::room::handle::{Answered, Rooms};
 use crate::room::state::posting;
 use crate::store::{Store, StoreError, people, streams};
+use crate::telemetry::metrics as names;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Says whether a person may do one more of something now. Shared with REST, as rates count over both.
 pub type Count = Arc<dyn Fn(UserId, Counted) -> Result<(), Refusal> + Send + Sync>;
@@ -56,8 +58,8 @@ impl Neighbours for Node {
     fn user_head(&self, user: UserId) -> Promise<Revision> {
         let store = self.store.clone();
         Box::pin(async move {
-            let head = store.read(move |db| Box::pin(async move { people::stream_head(db, user).await })).await;
-            head.map_err(|error| refused(&error))?.ok_or(Fault::Unauthenticated.into())
+            let head = store.read(move |db| Box::pin(async move { people::stream_head(db, user).await }));
+            timed("resume_user_head", head).await?.ok_or(Fault::Unauthenticated.into())
         })
     }
 
@@ -65,7 +67,7 @@ impl Neighbours for Node {
         let store = self.store.clone();
         Box::pin(async move {
             let read = store.read(move |db| Box::pin(async move { streams::user_changes(db, user, from, max_items).await }));
-            read.await.map_err(|error| refused(&error))
+            timed("resume_user", read).await
         })
     }
 
@@ -86,7 +88,7 @@ impl Neighbours for Node {
         Box::pin(async move {
             let read =
                 store.read(move |db| Box::pin(async move { streams::room_changes(db, room, sight, from, head, max_rows).await }));
-            read.await.map_err(|error| refused(&error))
+            timed("resume_room", read).await
         })
     }
 
@@ -138,6 +140,14 @@ impl Neighbours for Node {
 /// The answer, or `dropped` if nobody gave one.
 async fn settled<T>(answer: Answered<T>, dropped: Fault) -> Result<T, Refusal> {
     answer.await.unwrap_or(Err(dropped.into()))
+}
+
+/// The answer of a read, which is timed under a name of its own.
+async fn timed<T>(name: &'static str, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Refusal> {
+    let begun = Instant::now();
+    let answer = read.await;
+    metrics::histogram!(names::READ_SECONDS, "read" => name).record(begun.elapsed());
+    answer.map_err(|error| refused(&error))
 }
 
 /// A failed read, as the client sees it. Faults of ours are logged here, where they happen (I12: without what was read).

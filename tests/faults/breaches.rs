@@ -2,6 +2,7 @@
 
 use crate::arm::{ALWAYS, Turn};
 use crate::support::checks;
+use crate::support::histories;
 use crate::support::lock::Lock;
 use crate::support::log::Log;
 use crate::support::scene::Scene;
@@ -125,6 +126,25 @@ async fn i7_a_delivery_without_its_rows_is_seen() {
     scene.pipeline(&scene.bob, 3).await;
     scene.catch_up(&mut viewer).await;
     seen_red("I7", &checks::shown(&viewer, &scene.history().await));
+}
+
+/// The model over random histories is not blind: with this breach it finds one that goes wrong.
+fn seen_in_histories(fault: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut turn = runtime.block_on(Turn::take());
+    turn.arm(fault, ALWAYS);
+    let found = histories::search(30, 0);
+    seen_red("I7", &found.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn i7_histories_show_a_catch_up_that_leaves_pages_out() {
+    seen_in_histories("session.skip_pages");
+}
+
+#[test]
+fn i7_histories_show_a_delivery_without_its_rows() {
+    seen_in_histories("room.drop_fanout");
 }
 
 #[tokio::test]

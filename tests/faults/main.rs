@@ -9,6 +9,7 @@
 mod support;
 
 mod arm;
+mod at_size;
 mod breaches;
 mod outages;
 mod panics;

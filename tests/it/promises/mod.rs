@@ -6,6 +6,8 @@ mod i03_once;
 mod i04_bounds;
 mod i05_no_waiting;
 mod i06_start;
+mod i07_at_size;
+mod i07_histories;
 mod i07_resume;
 mod i10_policy;
 mod i11_drain;

@@ -1,6 +1,9 @@
 //! A database of a test's own, on the engine that `HUBBUB_TEST_DATABASE` names.
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
+use std::path::Path;
 use uuid::Uuid;
 
 /// A database that nobody else uses; dropped with the test.
@@ -28,6 +31,24 @@ impl Database {
         match self {
             Self::Sqlite => String::new(),
             Self::Mysql { server, name } => format!("{server}/{name}"),
+        }
+    }
+}
+
+impl Database {
+    /// Runs statements past the server, which should not run meanwhile. `folder` is its data folder.
+    pub async fn execute(&self, folder: &Path, sql: &str) {
+        match self {
+            Self::Sqlite => {
+                let path = folder.join("hubbub.sqlite");
+                let mut connection =
+                    SqliteConnection::establish(path.to_str().expect("a readable path")).expect("the file opens");
+                connection.batch_execute(sql).expect("the statements run");
+            }
+            Self::Mysql { .. } => {
+                let mut connection = AsyncMysqlConnection::establish(&self.url()).await.expect("the server answers");
+                SimpleAsyncConnection::batch_execute(&mut connection, sql).await.expect("the statements run");
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod checks;
 pub mod database;
+pub mod fill;
+pub mod histories;
 pub mod lock;
 pub mod log;
 pub mod person;

@@ -86,7 +86,8 @@ impl Viewer {
         self.rows.iter().map(|(key, row)| json!({name(key): row})).collect()
     }
 
-    fn take(&mut self, changes: &Value) {
+    /// Takes in one `changes`.
+    pub fn take(&mut self, changes: &Value) {
         if changes["room"] != json!(self.room) {
             return;
         }

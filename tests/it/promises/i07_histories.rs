@@ -1,0 +1,14 @@
+//! I7 over random histories: whoever was away and has resumed knows what somebody knows who never left, and what REST shows.
+
+use crate::support::histories::{histories, search};
+
+/// Enough to try everything now and then, and done within half a minute; more by `HUBBUB_TEST_HISTORIES`.
+const HISTORIES: u32 = 12;
+const SHRINKS: u32 = 60;
+
+#[test]
+fn away_and_resumed_equals_never_left_over_random_histories() {
+    if let Some(found) = search(histories(HISTORIES), SHRINKS) {
+        panic!("{found}");
+    }
+}

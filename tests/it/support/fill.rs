@@ -1,0 +1,109 @@
+//! Fills a server's store from below, in big transactions, while the server does not run: what would take hours through the API.
+
+use super::server::Server;
+use hubbub::domain::ids::{ClientId, LoginId, RoomId, UserId};
+use hubbub::domain::message::{Message, Post};
+use hubbub::domain::order::Revision;
+use hubbub::domain::room::RoomChange;
+use hubbub::domain::text::MessageText;
+use hubbub::domain::time::Clock;
+use hubbub::domain::user::Actor;
+use hubbub::store::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
+use hubbub::store::rooms::{self, ChangeRoom, Changed, RoomLimits};
+use hubbub::store::{Operation, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Posts in one transaction.
+const POSTS: usize = 2500;
+/// What copies of a room have in common, table by table.
+const ROOM: &str = "kind, name, name_key, topic, history, archived, deleted, pair_key, created_by, created_at, last_seq, head, \
+    policy_revision, settings_revision, last_created_at, member_count";
+const MEMBER: &str = "user, state, role, visible_from_seq, joined_revision, revision, by_user, reason, changed_at";
+const NOTICE: &str = "revision, after_seq, kind, actor, subject, text, created_at";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Filler {
+    store: Store,
+    limits: RoomLimits,
+    clock: Clock,
+}
+
+impl Filler {
+    /// For a server that was stopped.
+    pub async fn open(server: &Server) -> Self {
+        let config = server.config();
+        let store = Store::open(&config.database, server.folder.path()).await.expect("the store opens");
+        Self { store, limits: RoomLimits::from(&config.limits), clock: Clock::system() }
+    }
+
+    /// Posts by one author, `text 0` and so on, as they are stored.
+    pub async fn posts(&self, room: &str, author: &str, count: usize) -> Vec<Message> {
+        let (room, author) = (RoomId(id(room)), UserId(id(author)));
+        let mut stored = Vec::with_capacity(count);
+        while stored.len() < count {
+            let policy_revision = self.policy_revision(room).await;
+            let numbers = stored.len()..count.min(stored.len() + POSTS);
+            let post = |number| Post {
+                author,
+                client_id: ClientId::generate(),
+                text: MessageText::parse(format!("text {number}"), 100).expect("a text"),
+            };
+            let append = Append { room, policy_revision, posts: numbers.map(|number| (post(number), Ok(()))).collect() };
+            let outcomes = self.run(AppendBatch { now: self.clock.now(), appends: vec![append] }).await;
+            let Some(AppendOutcome::Done { posts, .. }) = outcomes.into_iter().next() else { panic!("not appended") };
+            stored.extend(posts.into_iter().map(|outcome| match outcome {
+                PostOutcome::Stored(message) => message,
+                other => panic!("not stored: {other:?}"),
+            }));
+        }
+        stored
+    }
+
+    /// Somebody changes a room.
+    pub async fn change(&self, room: &str, user: &str, change: RoomChange) -> Changed {
+        let actor = Actor { user: UserId(id(user)), login: LoginId::generate(), admin: false };
+        self.run(ChangeRoom { actor, room: RoomId(id(room)), change, now: self.clock.now(), limits: self.limits }).await
+    }
+
+    /// More rooms like this one, with the same people in them; their ids. Copied as rows: making them counts each time how many
+    /// rooms a person has.
+    pub async fn copies(&self, server: &Server, room: &str, count: usize) -> Vec<String> {
+        let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
+        let from = format!("x'{}'", id(room).simple());
+        let mut sql = "BEGIN;".to_owned();
+        for (number, copy) in (1..).zip(&ids) {
+            let copy = format!("x'{}'", copy.simple());
+            sql += &format!(
+                "INSERT INTO rooms (id, {ROOM}) SELECT {copy}, {ROOM} FROM rooms WHERE id = {from};
+                INSERT INTO members (room, stream_revision, {MEMBER})
+                    SELECT {copy}, stream_revision + {number}, {MEMBER} FROM members WHERE room = {from};
+                INSERT INTO notices (room, {NOTICE}) SELECT {copy}, {NOTICE} FROM notices WHERE room = {from};"
+            );
+        }
+        sql += &format!(
+            "UPDATE users SET stream_revision = stream_revision + {count} WHERE id IN (SELECT user FROM members WHERE room = {from});
+            COMMIT;"
+        );
+        server.database.execute(server.folder.path(), &sql).await;
+        ids.iter().map(ToString::to_string).collect()
+    }
+
+    pub fn close(self) {
+        self.store.close();
+    }
+
+    async fn policy_revision(&self, room: RoomId) -> Revision {
+        let found = self.store.read(move |db| Box::pin(rooms::get(db, room))).await.expect("the store answers");
+        found.expect("there is such a room").policy_revision
+    }
+
+    async fn run<O: Operation>(&self, operation: O) -> O::Output {
+        self.store.transaction(Arc::new(operation), PATIENCE).await.unwrap_or_else(|error| panic!("{}: {error}", O::NAME))
+    }
+}
+
+fn id(text: &str) -> Uuid {
+    text.parse().expect("a UUID")
+}

@@ -1,0 +1,123 @@
+//! What happens in a history, made up at random: who does what in which room, and when somebody is away.
+
+use proptest::prelude::*;
+
+/// People by number.
+pub const ANN: usize = 0;
+/// The one whose clients are watched.
+pub const SUE: usize = 1;
+pub const PEOPLE: usize = 4;
+pub const ROOMS: usize = 2;
+
+/// A history: things people do, and the visits of a client that comes and goes meanwhile.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub acts: Vec<Act>,
+    /// So many of them at once.
+    pub at_once: usize,
+    pub visits: Vec<Visit>,
+}
+
+/// Somebody does something in a room. Whether they may is no matter: a refusal is an answer, too.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub who: usize,
+    pub room: usize,
+    pub what: What,
+}
+
+#[derive(Clone, Debug)]
+pub enum What {
+    /// So many messages.
+    Post(usize),
+    Join,
+    Leave,
+    Decline,
+    Invite(usize),
+    Uninvite(usize),
+    Kick(usize),
+    Ban(usize),
+    Unban(usize),
+    /// Becomes a moderator, or a member again.
+    Role(usize, bool),
+    Transfer(usize),
+    Rename(u8),
+    Topic(u8),
+    Archive(bool),
+    /// Later members may read all, or what is posted since they joined.
+    History(bool),
+    Public(bool),
+    Delete,
+}
+
+/// The client comes after `away` more acts, takes in at most so many frames, and goes after `stay` more acts at the latest.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub away: usize,
+    pub stay: usize,
+    pub frames: usize,
+    /// Without closing its socket.
+    pub abrupt: bool,
+}
+
+/// Histories of up to so many acts.
+pub fn plans(acts: usize) -> impl Strategy<Value = Plan> {
+    let visits = prop::collection::vec(visit(), 1..6);
+    (prop::collection::vec(act(), 4..acts), 1_usize..5, visits).prop_map(|(acts, at_once, visits)| Plan { acts, at_once, visits })
+}
+
+fn visit() -> impl Strategy<Value = Visit> {
+    (0_usize..6, 0_usize..5, 0_usize..9, any::<bool>()).prop_map(|(away, stay, frames, abrupt)| Visit {
+        away,
+        stay,
+        frames,
+        abrupt,
+    })
+}
+
+fn anybody() -> impl Strategy<Value = usize> {
+    0..PEOPLE
+}
+
+/// Mostly the one who is watched.
+fn whom() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(SUE), 1 => anybody()]
+}
+
+/// Mostly the one who may.
+fn owner() -> impl Strategy<Value = usize> {
+    prop_oneof![5 => Just(ANN), 1 => anybody()]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let act = |(who, what)| move |room| Act { who, room, what: Clone::clone(&what) };
+    let said = prop_oneof![
+        10 => (anybody(), (1_usize..6).prop_map(What::Post)),
+        4 => (whom(), Just(What::Join)),
+        2 => (whom(), Just(What::Leave)),
+        1 => (whom(), Just(What::Decline)),
+    ];
+    let membership = prop_oneof![
+        3 => whom().prop_map(What::Invite),
+        1 => whom().prop_map(What::Uninvite),
+        2 => whom().prop_map(What::Kick),
+        1 => whom().prop_map(What::Ban),
+        2 => whom().prop_map(What::Unban),
+        2 => (whom(), any::<bool>()).prop_map(|(whom, up)| What::Role(whom, up)),
+        1 => anybody().prop_map(What::Transfer),
+    ];
+    let settings = prop_oneof![
+        3 => any::<u8>().prop_map(What::Rename),
+        3 => any::<u8>().prop_map(What::Topic),
+        2 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(What::Archive),
+        2 => any::<bool>().prop_map(What::History),
+        1 => any::<bool>().prop_map(What::Public),
+    ];
+    let done = prop_oneof![
+        34 => said,
+        20 => (owner(), membership),
+        10 => (owner(), settings),
+        1 => (owner(), Just(What::Delete)),
+    ];
+    (done, 0..ROOMS).prop_map(move |(done, room)| act(done)(room))
+}

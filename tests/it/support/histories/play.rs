@@ -1,0 +1,240 @@
+//! A history as it happens: people act over REST, one client of Sue's watches, another one of hers comes and goes.
+
+use super::client::{Broken, Client};
+use super::model::{Known, membership_line};
+use super::plan::{Act, PEOPLE, Plan, SUE, Visit, What};
+use crate::support::person::Person;
+use crate::support::server::Server;
+use crate::support::viewer::text;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How long a client may take to know everything once nothing happens any more.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A server with the people who are in every history. Sue is new in each.
+pub struct Stage {
+    server: Server,
+    others: [Person; PEOPLE - 1],
+}
+
+/// How far a history is.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    acts: usize,
+    done: bool,
+}
+
+/// The people and rooms of one history.
+struct Cast<'a> {
+    people: [&'a Person; PEOPLE],
+    rooms: [String; super::plan::ROOMS],
+}
+
+impl Stage {
+    pub async fn set(server: Server) -> Self {
+        let others = [
+            Person::register(&server, "ann").await,
+            Person::register(&server, "cid").await,
+            Person::register(&server, "dan").await,
+        ];
+        Self { server, others }
+    }
+
+    /// Plays a history; what is wrong, if somebody who was away knows something else in the end than somebody who never left.
+    pub async fn play(&self, plan: &Plan) -> Result<(), Broken> {
+        let sue = Person::register(&self.server, &format!("sue{}", &Uuid::new_v4().simple().to_string()[..12])).await;
+        let cast = self.cast(&sue).await;
+        let mut stayed = Client::come(&sue, Known::default()).await?;
+        let (progress, seen) = watch::channel(Progress::default());
+        let (deleted, (), away) =
+            tokio::try_join!(cast.act(plan, progress), stay(&mut stayed, seen.clone()), travel(&sue, &plan.visits, seen))?;
+        let mut fresh = Client::come(&sue, Known::default()).await?;
+        settle("a fresh client", &mut fresh, None).await?;
+        settle("who never left", &mut stayed, Some(&fresh.known)).await?;
+        let mut back = Client::come(&sue, away).await?;
+        settle("who was away", &mut back, Some(&fresh.known)).await?;
+        let broken = [&stayed.known.broken, &back.known.broken].map(|broken| broken.join("\n"));
+        if broken.iter().any(|broken| !broken.is_empty()) {
+            return Err(format!("who never left: {}\nwho was away: {}", broken[0], broken[1]));
+        }
+        let stored = fresh.known.render(&deleted);
+        same("never left", &stayed.known.render(&deleted), &stored)?;
+        same("was away", &back.known.render(&deleted), &stored)?;
+        same("asked REST", &memberships(&sue, &deleted).await, &only_memberships(stored))
+    }
+
+    async fn cast<'a>(&'a self, sue: &'a Person) -> Cast<'a> {
+        let [ann, cid, dan] = &self.others;
+        let open = ann.make_room("Open", "public").await;
+        let closed = ann.post("rooms", json!({"name": "Closed", "kind": "private", "history": "since_joining"})).await.ok();
+        let closed = text(&closed["id"]);
+        ann.say(&closed, "before").await;
+        for person in [sue, cid] {
+            person.join(&open).await;
+            ann.put(&format!("rooms/{closed}/invitations/{}", person.id), json!({})).await.ok();
+        }
+        sue.join(&closed).await;
+        Cast { people: [ann, sue, cid, dan], rooms: [open, closed] }
+    }
+}
+
+impl Cast<'_> {
+    /// Everything that happens; the rooms that were deleted.
+    async fn act(&self, plan: &Plan, progress: watch::Sender<Progress>) -> Result<BTreeSet<String>, Broken> {
+        let mut deleted = BTreeSet::new();
+        for acts in plan.acts.chunks(plan.at_once) {
+            for act in join_all(acts.iter().map(|act| self.one(act))).await {
+                deleted.extend(act?);
+                progress.send_modify(|progress| progress.acts += 1);
+            }
+        }
+        progress.send_modify(|progress| progress.done = true);
+        Ok(deleted)
+    }
+
+    /// The room, if this deleted it.
+    async fn one(&self, act: &Act) -> Result<Option<String>, Broken> {
+        let (who, id) = (self.people[act.who], &self.rooms[act.room]);
+        let of = |whom: &usize| &self.people[*whom].id;
+        let room = format!("rooms/{id}");
+        let answer = match &act.what {
+            What::Post(count) => {
+                let mut answer = None;
+                for _ in 0..*count {
+                    answer = Some(who.say_as(id, &Uuid::new_v4().to_string(), &Uuid::now_v7().to_string()).await);
+                }
+                answer.expect("at least one")
+            }
+            What::Join => who.put(&format!("{room}/members/me"), json!({})).await,
+            What::Leave => who.delete(&format!("{room}/members/me")).await,
+            What::Decline => who.delete(&format!("me/invitations/{id}")).await,
+            What::Invite(whom) => who.put(&format!("{room}/invitations/{}", of(whom)), json!({})).await,
+            What::Uninvite(whom) => who.delete(&format!("{room}/invitations/{}", of(whom))).await,
+            What::Kick(whom) => who.delete(&format!("{room}/members/{}", of(whom))).await,
+            What::Ban(whom) => who.put(&format!("{room}/bans/{}", of(whom)), json!({})).await,
+            What::Unban(whom) => who.delete(&format!("{room}/bans/{}", of(whom))).await,
+            What::Role(whom, up) => {
+                let role = json!({"role": if *up { "moderator" } else { "member" }});
+                who.patch(&format!("{room}/members/{}", of(whom)), role).await
+            }
+            What::Transfer(whom) => who.put(&format!("{room}/owner"), json!({"user": of(whom)})).await,
+            What::Rename(name) => who.patch(&room, json!({"name": format!("Room {name}")})).await,
+            What::Topic(topic) => who.patch(&room, json!({"topic": format!("of {topic}")})).await,
+            What::Archive(archived) => who.patch(&room, json!({"archived": archived})).await,
+            What::History(all) => who.patch(&room, json!({"history": if *all { "all" } else { "since_joining" }})).await,
+            What::Public(public) => who.patch(&room, json!({"kind": if *public { "public" } else { "private" }})).await,
+            What::Delete => who.delete(&room).await,
+        };
+        match answer.status.as_u16() {
+            500 => Err(format!("{act:?} was answered {answer:?}")),
+            200..=299 if matches!(act.what, What::Delete) => Ok(Some(id.clone())),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Watches until everything has happened.
+async fn stay(client: &mut Client<'_>, mut seen: watch::Receiver<Progress>) -> Result<(), Broken> {
+    while !seen.borrow_and_update().done {
+        let next = tokio::select! {
+            next = client.socket.next() => Some(next),
+            _ = seen.changed() => None,
+        };
+        if let Some(next) = next {
+            client.take(next).await.map_err(|broken| format!("who never left: {broken}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Comes and goes until everything has happened; what is known then.
+async fn travel(sue: &Person, visits: &[Visit], mut seen: watch::Receiver<Progress>) -> Result<Known, Broken> {
+    let mut known = Known::default();
+    for visit in visits {
+        let begin = seen.borrow_and_update().acts + visit.away;
+        let came = seen.wait_for(|progress| progress.done || progress.acts >= begin).await.is_ok_and(|progress| !progress.done);
+        if !came {
+            break;
+        }
+        let mut client = Client::come(sue, known).await?;
+        let end = seen.borrow_and_update().acts + visit.stay;
+        let mut frames = visit.frames;
+        while frames > 0 {
+            let next = tokio::select! {
+                next = client.socket.next() => next,
+                _ = seen.wait_for(|progress| progress.done || progress.acts > end) => break,
+            };
+            client.take(next).await.map_err(|broken| format!("who came and went: {broken}"))?;
+            frames -= 1;
+        }
+        known = client.go(visit.abrupt).await;
+    }
+    seen.wait_for(|progress| progress.done).await.map_err(|_| "nobody acts".to_owned())?;
+    Ok(known)
+}
+
+/// Takes in what comes until nothing more is to come: everything that `goal` knows, or all there was at the welcome.
+async fn settle(who: &str, client: &mut Client<'_>, goal: Option<&Known>) -> Result<(), Broken> {
+    let settled = async {
+        while !(client.is_calm() && goal.is_none_or(|goal| has_reached(&client.known, goal))) {
+            let next = client.socket.next().await;
+            client.take(next).await?;
+        }
+        Ok(())
+    };
+    let settled: Result<Result<(), Broken>, _> = tokio::time::timeout(SETTLED_WITHIN, settled).await;
+    match settled {
+        Ok(settled) => settled.map_err(|broken| format!("{who}: {broken}")),
+        Err(_) => Err(format!("{who} waits in vain: {}", cursors(&client.known, goal))),
+    }
+}
+
+fn has_reached(known: &Known, goal: &Known) -> bool {
+    let reached = |(room, of_goal): (&String, &super::model::Shown)| {
+        known.rooms.get(room).is_some_and(|shown| shown.cursor >= of_goal.cursor)
+    };
+    known.cursor >= goal.cursor && known.rooms.len() == goal.rooms.len() && goal.rooms.iter().all(reached)
+}
+
+fn cursors(known: &Known, goal: Option<&Known>) -> String {
+    let cursors = |known: &Known| {
+        let rooms: Vec<_> = known.rooms.iter().map(|(room, shown)| format!("{room} at {}", shown.cursor)).collect();
+        let states: Vec<_> = known.memberships.iter().map(|(room, row)| format!("{room} {}", membership_line(row))).collect();
+        format!("user stream at {}, rooms {rooms:?}, memberships {states:?}", known.cursor)
+    };
+    format!("{}; should be {}; {:?}", cursors(known), goal.map(cursors).unwrap_or_default(), known.broken)
+}
+
+fn same(who: &str, shown: &BTreeMap<String, String>, stored: &BTreeMap<String, String>) -> Result<(), Broken> {
+    let keys: BTreeSet<_> = shown.keys().chain(stored.keys()).collect();
+    let differ = keys.into_iter().filter(|key| shown.get(*key) != stored.get(*key));
+    let lines: Vec<_> =
+        differ.map(|key| format!("{key}\n  shown  {:?}\n  stored {:?}", shown.get(key), stored.get(key))).collect();
+    if lines.is_empty() { Ok(()) } else { Err(format!("who {who} sees something else:\n{}", lines.join("\n"))) }
+}
+
+fn only_memberships(lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    lines.into_iter().filter(|(key, _)| key.starts_with("membership ")).collect()
+}
+
+/// The memberships as REST lists them.
+async fn memberships(sue: &Person, deleted: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::new();
+    for state in ["joined", "invited", "left", "banned"] {
+        let page: Value = sue.get(&format!("me/rooms?state={state}&limit=200")).await.ok();
+        for membership in page["items"].as_array().expect("a page has items") {
+            let room = text(&membership["room"]["id"]);
+            if !deleted.contains(&room) {
+                lines.insert(format!("membership {room}"), membership_line(membership));
+            }
+        }
+    }
+    lines
+}
+
+const _: () = assert!(SUE == 1, "as the cast stands");
