@@ -93,7 +93,7 @@ async fn of_five_thousand_rooms_all_are_answered_and_only_those_that_changed_are
         assert_eq!(came, posted);
         // Nothing else is on its way: the answer to this comes behind it.
         socket.ask("ping", json!({})).await;
-        assert_eq!(socket.heard(), [json!(0); 0]);
+        assert!(socket.heard().is_empty());
         let reads = Reads::of(&scene).await.since(&before);
         eprintln!("{ROOMS} rooms, asleep: {asleep}, after {:?}: {reads:?}", begun.elapsed());
         let loads = if asleep { ROOMS as u64 } else { 0 };

@@ -184,6 +184,9 @@ async fn settle(who: &str, client: &mut Client<'_>, goal: Option<&Known>) -> Res
         while !(client.is_calm() && goal.is_none_or(|goal| has_reached(&client.known, goal))) {
             let next = client.socket.next().await;
             client.take(next).await?;
+            if !client.known.broken.is_empty() {
+                return Err(client.known.broken.join("\n"));
+            }
         }
         Ok(())
     };
