@@ -90,7 +90,7 @@ fn connection(random: &mut StdRng, mut bytes: &[u8]) -> (usize, Result<(), Close
                     assert!(code == 0 || (1000..5000).contains(&code));
                     closed = true;
                 }
-                Incoming::Pong => {}
+                Incoming::Pong | Incoming::Fragment => {}
             }
             ControlFlow::Continue(())
         };

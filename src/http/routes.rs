@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, middleware, web};
+use actix_web::{HttpRequest, HttpResponse, middleware, web};
 
 use super::error::Problem;
 use super::guard::guard;
@@ -14,6 +14,7 @@ use super::{
     accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, rooms, users,
 };
 use crate::domain::fault::Fault;
+use crate::session::handshake;
 
 macro_rules! routes {
     ($($method:ident $path:literal => $handler:path;)*) => {
@@ -115,7 +116,14 @@ pub fn configure(parts: &Arc<Parts>) -> impl FnOnce(&mut web::ServiceConfig) + u
     }
 }
 
-async fn nothing_here() -> Result<HttpResponse, Problem> {
+async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    // Requests that do ask for the upgrade never come to the router.
+    if request.path() == handshake::PATH {
+        return Err(Problem::because(
+            Fault::BadRequest,
+            "A WebSocket opens here: ask with Connection: Upgrade and Upgrade: websocket.",
+        ));
+    }
     Err(Problem::because(Fault::NotFound, "There is no such path, or not with this method."))
 }
 

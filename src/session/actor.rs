@@ -233,7 +233,7 @@ impl Core {
         match incoming {
             _ if self.outbox.closed().is_some() => {}
             Incoming::Ping(payload) => drop(self.outbox.push(frame::pong(payload))),
-            Incoming::Pong => {}
+            Incoming::Pong | Incoming::Fragment => {}
             Incoming::Close(code) => self.outbox.answer_close(code),
             Incoming::Text(text) => self.take_text(ctx, &text),
         }

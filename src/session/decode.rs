@@ -21,6 +21,8 @@ const PONG: u8 = 10;
 pub enum Incoming<'a> {
     /// A whole text message.
     Text(Cow<'a, str>),
+    /// A fragment of one that goes on: it is kept here, and told so that it counts (I4).
+    Fragment,
     /// To be answered with the same payload (§5.5.2).
     Ping(&'a [u8]),
     /// Something lives at the other end (§5.5.3).
@@ -101,11 +103,10 @@ impl Decoder {
             };
             unmask(payload, header.mask);
             read = start + header.length;
-            if let Some(incoming) = self.message(&header, payload)? {
-                let closing = matches!(incoming, Incoming::Close(_));
-                if take(incoming).is_break() || closing {
-                    break;
-                }
+            let incoming = self.message(&header, payload)?;
+            let closing = matches!(incoming, Incoming::Close(_));
+            if take(incoming).is_break() || closing {
+                break;
             }
         }
         Ok(read)
@@ -126,27 +127,27 @@ impl Decoder {
         }
     }
 
-    /// What a whole frame amounts to: nothing, as long as more fragments follow.
-    fn message<'a>(&mut self, header: &Header, payload: &'a [u8]) -> Result<Option<Incoming<'a>>, Close> {
+    /// What a whole frame amounts to.
+    fn message<'a>(&mut self, header: &Header, payload: &'a [u8]) -> Result<Incoming<'a>, Close> {
         match header.opcode {
-            PING => Ok(Some(Incoming::Ping(payload))),
-            PONG => Ok(Some(Incoming::Pong)),
-            CLOSE => close_code(payload).map(|code| Some(Incoming::Close(code))),
+            PING => Ok(Incoming::Ping(payload)),
+            PONG => Ok(Incoming::Pong),
+            CLOSE => close_code(payload).map(Incoming::Close),
             TEXT if header.last => {
                 let text = std::str::from_utf8(payload).map_err(|_| Close::NotUtf8)?;
-                Ok(Some(Incoming::Text(Cow::Borrowed(text))))
+                Ok(Incoming::Text(Cow::Borrowed(text)))
             }
             _ => self.fragment(header.last, payload),
         }
     }
 
-    fn fragment<'a>(&mut self, last: bool, payload: &[u8]) -> Result<Option<Incoming<'a>>, Close> {
+    fn fragment<'a>(&mut self, last: bool, payload: &[u8]) -> Result<Incoming<'a>, Close> {
         let fragments = self.fragments.get_or_insert_default();
         fragments.bytes.extend_from_slice(payload);
         if last {
             let whole = self.fragments.take().unwrap_or_default();
             let text = String::from_utf8(whole.bytes).map_err(|_| Close::NotUtf8)?;
-            return Ok(Some(Incoming::Text(Cow::Owned(text))));
+            return Ok(Incoming::Text(Cow::Owned(text)));
         }
         let unchecked = fragments.bytes.get(fragments.valid..).unwrap_or_default();
         match std::str::from_utf8(unchecked) {
@@ -155,7 +156,7 @@ impl Decoder {
             Err(error) if error.error_len().is_none() => fragments.valid += error.valid_up_to(),
             Err(_) => return Err(Close::NotUtf8),
         }
-        Ok(None)
+        Ok(Incoming::Fragment)
     }
 }
 

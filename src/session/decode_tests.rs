@@ -37,6 +37,7 @@ fn hear(max: usize, pieces: &[&[u8]]) -> (Vec<Heard>, Result<(), Close>) {
     for piece in pieces {
         let mut take = |incoming: Incoming<'_>| {
             heard.push(match incoming {
+                Incoming::Fragment => return ControlFlow::Continue(()),
                 Incoming::Text(text) => Heard::Text(text.into_owned()),
                 Incoming::Ping(payload) => Heard::Ping(payload.to_vec()),
                 Incoming::Pong => Heard::Pong,

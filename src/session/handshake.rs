@@ -8,9 +8,9 @@ use crate::config::Server;
 use crate::domain::fault::{Fault, Refusal};
 use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::SUBPROTOCOL;
-use actix_http::RequestHead;
 use actix_http::header::{self, HeaderName};
 use actix_http::ws::{HandshakeError, hash_key, verify_handshake};
+use actix_http::{RequestHead, Version};
 use serde::Serialize;
 
 /// Where the socket is.
@@ -37,7 +37,14 @@ pub fn answer(head: &RequestHead, server: &Server) -> Result<String, String> {
     if head.uri.path() != PATH {
         return Err(refusal(404, Refusal::from(Fault::NotFound).into(), ""));
     }
+    if head.version < Version::HTTP_11 {
+        return refuse(400, "A WebSocket opens with HTTP/1.1.");
+    }
     match verify_handshake(head) {
+        // It looks for the word anywhere in the field.
+        Ok(()) if !words(head, &header::UPGRADE).any(|word| word.eq_ignore_ascii_case("websocket")) => {
+            return refuse(400, "The WebSocket handshake is incomplete: the word in Upgrade is websocket.");
+        }
         Ok(()) => {}
         Err(HandshakeError::GetMethodRequired) => {
             let error = ErrorBody::because(Fault::BadRequest, "A WebSocket opens with GET.");
@@ -49,8 +56,10 @@ pub fn answer(head: &RequestHead, server: &Server) -> Result<String, String> {
         }
         Err(error) => return refuse(400, &format!("The WebSocket handshake is incomplete: {error}.")),
     }
-    let Some(key) = head.headers().get(header::SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key.as_bytes())) else {
-        return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64.");
+    // §11.3.1: once. With two, whoever stands in between may have looked at the other one.
+    let mut keys = head.headers().get_all(header::SEC_WEBSOCKET_KEY);
+    let (Some(key), None) = (keys.next().filter(|key| is_nonce(key.as_bytes())), keys.next()) else {
+        return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64, once.");
     };
     if !words(head, &header::SEC_WEBSOCKET_PROTOCOL).any(|word| word == SUBPROTOCOL) {
         return refuse(400, &format!("Offer the subprotocol {SUBPROTOCOL} in Sec-WebSocket-Protocol."));

@@ -17,5 +17,7 @@ mod invitations;
 mod openapi;
 mod presence;
 mod promises;
+mod rfc6455;
+mod robustness;
 mod rooms;
 mod talk;

@@ -1,5 +1,6 @@
 //! Servers to test and people to test them with.
 
+pub mod calm;
 pub mod checks;
 pub mod database;
 pub mod fill;
@@ -11,6 +12,7 @@ pub mod scene;
 pub mod server;
 pub mod socket;
 pub mod viewer;
+pub mod wire;
 
 use std::future::Future;
 use std::time::Duration;
