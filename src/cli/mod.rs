@@ -17,7 +17,12 @@ mod stored;
 mod user;
 mod verify;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    borrow::Cow,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -35,7 +40,7 @@ struct Cli {
 }
 
 /// Where settings come from. Later ones win: defaults, settings file, environment (HUBBUB_SECTION__KEY), these flags.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct SettingsArgs {
     /// Settings file (TOML) instead of hubbub.toml in the data folder.
     #[arg(long, global = true, env = "HUBBUB_CONFIG", value_name = "FILE", help_heading = "Settings")]
@@ -72,6 +77,20 @@ enum Command {
 }
 
 impl SettingsArgs {
+    /// The flags with which another command, called from another folder, finds the same data.
+    fn again(&self, folder: &Path) -> String {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = |path: &Path| quoted(absolute(path).to_string_lossy());
+        let mut flags = vec![format!("--data {}", path(folder))];
+        flags.extend(self.config.as_deref().map(|file| format!("--config {}", path(file))));
+        for set in &self.set {
+            // The URL of a database holds a password, and this goes to a terminal (I12).
+            let secret = set.trim_start().starts_with("database.url");
+            flags.push(format!("--set {}", if secret { "database.url=…".into() } else { quoted(set.into()) }));
+        }
+        flags.join(" ")
+    }
+
     fn load(self) -> Result<Loaded, Failure> {
         let sources = Sources { file: self.config, data: self.data, listen: self.listen, set: self.set, ..Sources::default() };
         let loaded = sources.with_environment(std::env::vars_os()).load();
@@ -92,10 +111,20 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// As a shell takes it for one word.
+fn quoted(text: Cow<'_, str>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn run(arguments: Cli, out: &mut dyn Write) -> Result<(), Failure> {
+    let settings = arguments.settings.clone();
     let loaded = arguments.settings.load()?;
     match arguments.command {
-        Command::Serve(args) => serve::run(&args, loaded.config, out),
+        Command::Serve(args) => {
+            let again = settings.again(&loaded.config.data.folder);
+            serve::run(&args, loaded.config, &again, out)
+        }
         Command::Migrate(args) => migrate::run(&args, &loaded.config, out),
         Command::Backup(args) => backup::run(&args, &loaded.config, out),
         Command::Restore(args) => restore::run(&args, &loaded.config, out),
@@ -139,6 +168,15 @@ mod tests {
         assert!(printed.contains("listen = \"127.0.0.1:9\"  # flag --listen"), "{printed}");
         let printed = run_line(&["--data", "/nonexistent", "config", "print"]).unwrap();
         assert!(printed.contains("folder = \"/nonexistent\"  # flag --data"), "{printed}");
+    }
+
+    #[test]
+    fn what_finds_the_same_data_again_is_one_line_for_a_shell_without_secrets() {
+        let line = ["hubbub", "serve", "--set", "database.url=mysql://u:secret@h/db", "--set", "log.filter=a b's"];
+        let settings = Cli::try_parse_from(line).unwrap().settings;
+        let again = settings.again(Path::new("/srv/my data"));
+        assert_eq!(again, r"--data '/srv/my data' --set database.url=… --set 'log.filter=a b'\''s'");
+        assert!(settings.again(Path::new("data")).starts_with("--data /"), "not of this folder only");
     }
 
     #[test]

@@ -20,7 +20,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub(super) struct Args {}
 
 /// Runs the server; returns once it has stopped in good order.
-pub(super) fn run(_: &Args, config: Config, out: &mut dyn Write) -> Result<(), Failure> {
+///
+/// `again` is how a command with the same settings is called.
+pub(super) fn run(_: &Args, config: Config, again: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let format = match config.log.format {
         Format::Text => log::Format::Text,
         Format::Json => log::Format::Json,
@@ -32,7 +34,7 @@ pub(super) fn run(_: &Args, config: Config, out: &mut dyn Write) -> Result<(), F
         let server_url = config.server.public_url.clone();
         let folder = config.data.folder.clone();
         let running = app::start(config, Clock::system()).await.map_err(refused)?;
-        greet(out, &running, &server_url, &folder.display().to_string())?;
+        greet(out, &running, &server_url, &folder.display().to_string(), again)?;
         actix::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -43,17 +45,26 @@ pub(super) fn run(_: &Args, config: Config, out: &mut dyn Write) -> Result<(), F
     })
 }
 
-fn greet(out: &mut dyn Write, running: &Running, public_url: &str, folder: &str) -> Result<(), Failure> {
+fn greet(out: &mut dyn Write, running: &Running, public_url: &str, folder: &str, again: &str) -> Result<(), Failure> {
     let local = format!("http://{}", running.address());
     let url = if public_url.is_empty() { &local } else { public_url };
     writeln!(out, "Hubbub runs at {url}")?;
     writeln!(out, "  API: {url}/docs    WebSocket: {url}/api/v1/ws    data: {folder}")?;
     if running.has_no_accounts() {
         writeln!(out, "  There is no account yet. Make the first one, an administrator, in another terminal:")?;
-        writeln!(out, "    hubbub user add NAME --admin --data {folder}")?;
+        writeln!(out, "    {} user add NAME --admin {again}", program())?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// This program as it was called, which need not be in the search path.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| "hubbub".to_owned());
+    let path = std::path::Path::new(&called);
+    // A name alone came from the search path, and will again.
+    let absolute = if path.components().count() > 1 { std::path::absolute(path).ok() } else { None };
+    super::quoted(absolute.as_deref().unwrap_or(path).to_string_lossy())
 }
 
 async fn until_told_to_stop(mut running: Running) -> Result<(), Failure> {

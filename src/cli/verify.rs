@@ -4,11 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stored::{block_on, failed, open, tell};
+use super::stored::{block_on, failed, open_or, tell};
 use super::{Exit, Failure};
 use crate::config::{Config, parse_duration};
 use crate::domain::time::{Clock, Timestamp};
-use crate::store::verify::{Breach, Report};
+use crate::store::verify::{Breach, Report, VerifyError};
+use crate::store::{OpenError, StoreError};
 
 /// Check that what is stored keeps its promises. Exit code 5 if it does not.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
     let since = args.since.map(|since| before(Clock::system().now(), since));
     let report = block_on(async {
-        let store = open(config).await?;
-        store.verify(since, &(Arc::new(tell) as _)).await.map_err(failed)
+        let store = open_or(config, Exit::Damaged).await?;
+        store.verify(since, &(Arc::new(tell) as _)).await.map_err(|error| match error {
+            VerifyError::Open(OpenError::Damaged(_)) | VerifyError::Store(StoreError::Corrupt(_)) => {
+                Failure::new(Exit::Damaged, error)
+            }
+            _ => failed(error),
+        })
     })?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report).map_err(failed)?)?;

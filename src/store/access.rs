@@ -28,6 +28,9 @@ pub enum OpenError {
     /// No database there, or it refuses us. The text holds no password.
     #[error("cannot open the database: {0}")]
     Connect(String),
+    /// The file is no database, or what is in it is broken.
+    #[error("the database is damaged: {0} (put a backup in its place: hubbub restore --replace)")]
+    Damaged(String),
     /// The server may lose acknowledged messages in a power cut (I2).
     #[error("the database is not durable: {0} (to start all the same, set database.allow_weak_durability)")]
     WeakDurability(&'static str),
@@ -202,7 +205,7 @@ impl Store {
             let mut db = tokio::time::timeout(limit, connector.open())
                 .await
                 .map_err(|_| OpenError::Connect("no answer in time".to_owned()))?
-                .map_err(|error| OpenError::Connect(error.to_string()))?;
+                .map_err(|error| opening(&error))?;
             if let Db::Mysql(connection) = &mut db {
                 let weakness = mysql::weakness(connection).await.map_err(|error| OpenError::Connect(error.to_string()))?;
                 match weakness {
@@ -217,6 +220,18 @@ impl Store {
         });
         checked.await.unwrap_or_else(|error| Err(OpenError::Connect(error.to_string())))
     }
+}
+
+/// Why a connection could not be opened.
+fn opening(error: &ConnectionError) -> OpenError {
+    let damage = match error {
+        ConnectionError::CouldntSetupConfiguration(diesel::result::Error::DatabaseError(kind, text)) => {
+            let error = StoreError::from(diesel::result::Error::DatabaseError(*kind, Box::new(text.message().to_owned())));
+            matches!(error, StoreError::Corrupt(_)).then(|| text.message().to_owned())
+        }
+        _ => None,
+    };
+    damage.map_or_else(|| OpenError::Connect(connection_failure(error)), OpenError::Damaged)
 }
 
 /// A thread runs SQLite's calls where they stand, so all connections together must leave one free for timers.

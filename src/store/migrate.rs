@@ -58,7 +58,10 @@ impl Store {
     /// The migrations the database has had, oldest first.
     pub(super) async fn schema(&self) -> Result<Vec<String>, OpenError> {
         let applied = self.snapshot(|db| Box::pin(applied(db)));
-        let applied = applied.await.map_err(|error| OpenError::Migration(error.to_string()))??;
+        let applied = applied.await.map_err(|error| match error {
+            StoreError::Corrupt(damage) => OpenError::Damaged(damage),
+            other => OpenError::Migration(other.to_string()),
+        })??;
         refuse_newer(&applied, &self.known_schema()?)?;
         Ok(applied)
     }

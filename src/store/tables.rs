@@ -323,8 +323,13 @@ pub async fn integrity(db: &mut Db) -> Result<Vec<String>, StoreError> {
 
     match db {
         Db::Sqlite(c) => {
-            let found: Vec<Found> = diesel::sql_query("PRAGMA integrity_check").load(c).await?;
-            Ok(found.into_iter().map(|found| found.integrity_check).filter(|found| found != "ok").collect())
+            let found: Result<Vec<Found>, _> = diesel::sql_query("PRAGMA integrity_check").load(c).await;
+            match found.map_err(StoreError::from) {
+                Ok(found) => Ok(found.into_iter().map(|found| found.integrity_check).filter(|found| found != "ok").collect()),
+                // So damaged that it cannot even be looked through.
+                Err(StoreError::Corrupt(damage)) => Ok(vec![damage]),
+                Err(error) => Err(error),
+            }
         }
         Db::Mysql(_) => Ok(Vec::new()),
     }

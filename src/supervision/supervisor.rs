@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use actix::dev::ContextFut;
 use actix::{Actor, AsyncContext, Context, Supervised};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::mailbox::{Mailbox, MailboxGauge};
@@ -62,6 +63,7 @@ impl Supervisor {
             window: RestartWindow::new(spec.policy),
             restarting: false,
             pause: None,
+            runtime: Handle::current(),
         });
         mailbox
     }
@@ -80,6 +82,8 @@ where
     restarting: bool,
     /// Until it is over the actor is not polled. Boxed, as hardly any actor ever needs one.
     pause: Option<Pin<Box<Sleep>>>,
+    /// Where its timers run.
+    runtime: Handle,
 }
 
 impl<A> Future for Supervision<A>
@@ -183,8 +187,11 @@ impl<A> Drop for Supervision<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
-    /// The arbiter may stop with the actor still running.
+    /// The arbiter may stop with the actor still running. actix polls a context once more as it drops it: an actor that was never polled
+    /// then starts, and may want a timer, while the arbiter has left its runtime already.
     fn drop(&mut self) {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
         self.end();
     }
 }

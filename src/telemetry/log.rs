@@ -17,7 +17,7 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is not understood.
-    #[error("log filter {0:?}: {1}")]
+    #[error("log.filter {0:?}: {1}")]
     Filter(String, #[source] ParseError),
 }
 

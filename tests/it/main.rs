@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod authorization;
+mod cli;
 mod direct;
 mod health;
 mod history;

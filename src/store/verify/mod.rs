@@ -115,7 +115,7 @@ async fn verify(db: &mut Db, since: Option<NaiveDateTime>, progress: Progress) -
     let mut checked = 0;
     for rule in RULES.iter().filter(|rule| since.is_none() || matches!(rule.scope, Scope::Rooms)) {
         progress(&format!("checking {}", rule.name));
-        let found = breaches_of(db, rule, since).await?;
+        let Some(found) = unless_damaged(breaches_of(db, rule, since).await, rule.name, &mut breaches)? else { continue };
         breaches.extend(found.into_iter().map(|found| Breach {
             rule: rule.name,
             meaning: rule.breach,
@@ -126,9 +126,23 @@ async fn verify(db: &mut Db, since: Option<NaiveDateTime>, progress: Progress) -
         }));
         checked += 1;
     }
-    let rooms = count(db, "SELECT COUNT(*) AS number FROM rooms r WHERE 1 = 1 {changed}", since).await?;
-    let messages = count(db, "SELECT COUNT(*) AS number FROM messages", None).await?;
+    let rooms = count(db, "SELECT COUNT(*) AS number FROM rooms r WHERE 1 = 1 {changed}", since).await;
+    let rooms = unless_damaged(rooms, "counting rooms", &mut breaches)?.unwrap_or_default();
+    let messages = count(db, "SELECT COUNT(*) AS number FROM messages", None).await;
+    let messages = unless_damaged(messages, "counting messages", &mut breaches)?.unwrap_or_default();
     Ok(Report { rooms, messages, rules: checked, breaches })
+}
+
+/// What was found; where the file is too damaged to find out, that is a breach as well, and the others can still be looked for.
+fn unless_damaged<T>(found: Result<T, StoreError>, at: &str, breaches: &mut Vec<Breach>) -> Result<Option<T>, StoreError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::Corrupt(detail)) => {
+            breaches.push(damaged(format!("{at}: {detail}")));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn damaged(detail: String) -> Breach {

@@ -392,3 +392,29 @@ async fn other_actors_on_the_arbiter_are_unaffected() {
     assert_eq!((other.path.as_str(), other.restarts), ("node/other", 0));
     assert!(timeout(SECOND, kept).await.is_err(), "its question is still open");
 }
+
+/// Wants a timer as it starts.
+struct Ticking;
+
+impl Actor for Ticking {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SECOND, |_, _| ());
+    }
+}
+
+impl Supervised for Ticking {}
+
+#[test]
+fn an_actor_that_was_never_polled_ends_with_its_arbiter_without_a_panic() {
+    let system = actix::System::new();
+    let (root, _failure) = system.block_on(async {
+        let (root, failure) = Supervisor::root("root", RestartPolicy::TEMPORARY);
+        let spec = ChildSpec { kind: "ticking", name: "one".into(), policy: RestartPolicy::TEMPORARY, mailbox_capacity: 1 };
+        drop(root.spawn(spec, |_| Ticking));
+        (root, failure)
+    });
+    drop(system);
+    assert_eq!(root.panics(), 0);
+}

@@ -26,6 +26,22 @@ impl Database {
         Self::Mysql { server, name }
     }
 
+    /// Runs a statement that no operation of the server would; the file of SQLite lies in `folder`.
+    pub async fn tamper(&self, folder: &Path, sql: &str) {
+        match self {
+            Self::Sqlite => {
+                let path = folder.join("hubbub.sqlite");
+                let mut connection = SqliteConnection::establish(path.to_str().expect("a path")).expect("the file opens");
+                connection.batch_execute(sql).expect("the statement runs");
+            }
+            Self::Mysql { server, name } => run(server, &format!("USE {name}; {sql}")).await,
+        }
+    }
+
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Sqlite)
+    }
+
     /// The `database.url` setting.
     pub fn url(&self) -> String {
         match self {

@@ -2,6 +2,7 @@
 
 pub mod calm;
 pub mod checks;
+pub mod command;
 pub mod database;
 pub mod fill;
 pub mod histories;

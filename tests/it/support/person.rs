@@ -51,7 +51,12 @@ pub const PASSWORD: &str = "correct horse battery";
 impl Person {
     /// Registers, which logs in.
     pub async fn register(server: &Server, name: &str) -> Self {
-        let mut person = Self::anonymous(&server.base());
+        Self::register_at(&server.base(), name).await
+    }
+
+    /// The same with a server of another process.
+    pub async fn register_at(base: &str, name: &str) -> Self {
+        let mut person = Self::anonymous(base);
         let account = json!({"name": name, "password": PASSWORD, "display_name": name, "device": "test"});
         let login = person.post("accounts", account).await.ok();
         person.adopt(&login);

@@ -32,9 +32,13 @@ impl Server {
 
     /// A server with settings changed, such as `("limits.text_max", "16B")`.
     pub async fn start_with(changes: &[(&str, &str)]) -> Self {
+        Self::start_on(tempfile::tempdir().expect("a temporary folder"), Database::create().await, changes).await
+    }
+
+    /// A server on what is there.
+    pub async fn start_on(folder: TempDir, database: Database, changes: &[(&str, &str)]) -> Self {
         let changes = changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self { folder, database: Database::create().await, changes, running: None };
+        let mut server = Self { folder, database, changes, running: None };
         server.launch().await;
         server
     }
