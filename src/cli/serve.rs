@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, Failure};
 use crate::app::{self, Ended, Running, StartError};
@@ -33,7 +33,12 @@ pub(super) fn run(_: &Args, config: Config, again: &str, out: &mut dyn Write) ->
     actix::System::new().block_on(async move {
         let server_url = config.server.public_url.clone();
         let folder = config.data.folder.clone();
-        let running = app::start(config, Clock::system()).await.map_err(refused)?;
+        // From here on a signal means a stop in good order; until somebody listens it would end the process where it stands.
+        let mut stop = Stop::listen()?;
+        let running = tokio::select! {
+            started = app::start(config, Clock::system()) => started.map_err(refused)?,
+            () = stop.told() => return Ok(()),
+        };
         greet(out, &running, &server_url, &folder.display().to_string(), again)?;
         actix::spawn(async move {
             loop {
@@ -41,7 +46,7 @@ pub(super) fn run(_: &Args, config: Config, again: &str, out: &mut dyn Write) ->
                 upkeep.run_upkeep();
             }
         });
-        until_told_to_stop(running).await
+        until_told_to_stop(running, stop).await
     })
 }
 
@@ -67,12 +72,28 @@ fn program() -> String {
     super::quoted(absolute.as_deref().unwrap_or(path).to_string_lossy())
 }
 
-async fn until_told_to_stop(mut running: Running) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// The signals that ask for a stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn until_told_to_stop(mut running: Running, mut stop: Stop) -> Result<(), Failure> {
     let ended = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        () = stop.told() => None,
         ended = running.ended() => Some(ended),
     };
     tracing::info!("stopping");
