@@ -1,4 +1,4 @@
-//! What only a build with the feature `faults` can show: that each promise holds through mishaps (`panics`, `outages`), and that the
+//! What only a build with the feature `faults` can show: that each promise holds through mishaps (`panics`, `outages`, `lost`, `queues`), and that the
 //! checks of the promises see a breach when there is one (`breaches`).
 //!
 //! Faults are armed for the whole process, so these tests run one at a time.
@@ -11,5 +11,7 @@ mod support;
 mod arm;
 mod at_size;
 mod breaches;
+mod lost;
 mod outages;
 mod panics;
+mod queues;

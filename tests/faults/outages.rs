@@ -12,16 +12,18 @@ use uuid::Uuid;
 
 /// Two seconds, and some for a busy machine.
 const IN_TIME: Duration = Duration::from_millis(2500);
-const NOTHING: [&str; 0] = [];
+pub const NOTHING: [&str; 0] = [];
 
 /// Posts during an outage are answered in time and truly; after it, without anybody's help, posts are stored again.
-async fn through_an_outage(scene: &Scene, begin: impl AsyncFnOnce(), end: impl AsyncFnOnce()) {
+pub async fn through_an_outage(scene: &Scene, begin: impl AsyncFnOnce(), end: impl AsyncFnOnce()) {
     let mut viewer = Viewer::fresh(&scene.ann, &scene.room).await;
     scene.pipeline(&scene.bob, 2).await;
+    // Opened before: a hello asks the database.
+    let (mut bob, mut ann) = (scene.bob.connect().await, scene.ann.connect().await);
     begin().await;
     let patience = Duration::from_secs(10);
-    let (first, second) = tokio::join!(scene.timed_post(&scene.bob, patience), scene.timed_post(&scene.ann, patience));
-    let third = scene.timed_post(&scene.bob, patience).await;
+    let (first, second) = tokio::join!(scene.timed_post_over(&mut bob, patience), scene.timed_post_over(&mut ann, patience));
+    let third = scene.timed_post_over(&mut bob, patience).await;
     // Live state stays: sockets open, people are seen.
     assert!(viewer.socket.ask("ping", json!({})).await.get("ok").is_some());
     end().await;

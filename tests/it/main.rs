@@ -12,6 +12,7 @@ mod accounts;
 mod authorization;
 mod cli;
 mod direct;
+mod documents;
 mod health;
 mod history;
 mod invitations;

@@ -4,6 +4,7 @@ mod i01_order;
 mod i02_durable;
 mod i03_once;
 mod i04_bounds;
+mod i04_queues;
 mod i05_no_waiting;
 mod i06_start;
 mod i07_at_size;

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -36,6 +36,26 @@ impl Database {
             }
             Self::Mysql { server, name } => run(server, &format!("USE {name}; {sql}")).await,
         }
+    }
+
+    /// Ends every connection to it, in whatever it is doing; how many. Of a file nobody can end any.
+    pub async fn kill_connections(&self) -> usize {
+        #[derive(diesel::QueryableByName)]
+        struct Process {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            id: i64,
+        }
+
+        let Self::Mysql { server, name } = self else { return 0 };
+        let mut connection = AsyncMysqlConnection::establish(&format!("{server}/mysql")).await.expect("the server answers");
+        let query = format!("SELECT CAST(id AS SIGNED) AS id FROM information_schema.processlist WHERE db = '{name}'");
+        let found: Vec<Process> = diesel::sql_query(query).load(&mut connection).await.expect("a list");
+        let mut killed = 0;
+        for Process { id } in found {
+            // It may have gone by itself.
+            killed += usize::from(connection.batch_execute(&format!("KILL {id}")).await.is_ok());
+        }
+        killed
     }
 
     pub fn is_file(&self) -> bool {

@@ -8,6 +8,7 @@ pub mod fill;
 pub mod histories;
 pub mod lock;
 pub mod log;
+pub mod network;
 pub mod person;
 pub mod scene;
 pub mod server;

@@ -30,7 +30,11 @@ impl Scene {
     }
 
     pub async fn start_with(changes: &[(&str, &str)]) -> Self {
-        let server = Server::start_with(changes).await;
+        Self::on(Server::start_with(changes).await).await
+    }
+
+    /// The two on a server that runs.
+    pub async fn on(server: Server) -> Self {
         let ann = Person::register(&server, "ann").await;
         let bob = Person::register(&server, "bob").await;
         let room = ann.make_room("Kitchen", "public").await;
@@ -75,7 +79,11 @@ impl Scene {
 
     /// Posts once over a new socket; the client id, how long it took and the answer, if one came.
     pub async fn timed_post(&self, person: &Person, patience: Duration) -> (String, Duration, Option<Value>) {
-        let mut socket = person.connect().await;
+        self.timed_post_over(&mut person.connect().await, patience).await
+    }
+
+    /// The same over a socket that is open.
+    pub async fn timed_post_over(&self, socket: &mut Socket, patience: Duration) -> (String, Duration, Option<Value>) {
         let begun = Instant::now();
         let (reference, client_id) = socket.pipeline(&self.room, &Uuid::new_v4().to_string(), None).await;
         let reply = tokio::time::timeout(patience, socket.reply(reference)).await.ok();

@@ -1,0 +1,69 @@
+//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, held to the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const DOCUMENT: &str = include_str!("../../docs/ARCHITECTURE.md");
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// Everything in these folders, in one text.
+fn text_of(folders: &[&str]) -> String {
+    let mut files = Vec::new();
+    folders.iter().for_each(|folder| sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files));
+    files.iter().map(|file| fs::read_to_string(file).expect("a source file")).collect()
+}
+
+fn in_code() -> BTreeSet<String> {
+    let text = text_of(&["src"]);
+    let calls = ["faults::hit(\"", "faults::panic_point(\"", "faults::block_point(\""];
+    let names = calls.iter().flat_map(|call| text.split(call).skip(1)).filter_map(|rest| rest.split('"').next());
+    // The example in the module's own head aside, which names one that is there.
+    names.map(str::to_owned).collect()
+}
+
+/// Words in backticks in the rows of tables.
+fn words() -> BTreeSet<String> {
+    let rows = DOCUMENT.lines().filter(|line| line.starts_with("| "));
+    rows.flat_map(|row| row.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_fault_point_stands_in_the_architecture_and_the_other_way_round() {
+    let (code, words) = (in_code(), words());
+    let untold: Vec<_> = code.difference(&words).collect();
+    assert!(untold.is_empty(), "not in docs/ARCHITECTURE.md: {untold:?}");
+    let areas: BTreeSet<_> = code.iter().filter_map(|name| name.split('.').next()).collect();
+    let looks_like_one = |word: &&String| {
+        let Some((area, rest)) = word.split_once('.') else { return false };
+        areas.contains(area) && rest != "rs" && rest.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let gone: Vec<_> = words.iter().filter(looks_like_one).filter(|word| !code.contains(*word)).collect();
+    // Settings are named `section.key` as well.
+    let settings = include_str!("../../src/config/default.toml");
+    let gone: Vec<_> =
+        gone.into_iter().filter(|word| !settings.contains(word.split_once('.').map_or("", |(_, key)| key))).collect();
+    assert!(gone.is_empty(), "no fault points any more: {gone:?}");
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let text = text_of(&["src", "tests"]);
+    let is_a_test = |word: &str| word.matches('_').count() >= 4 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let words = words();
+    let named: Vec<&str> =
+        words.iter().map(|word| word.rsplit("::").next().unwrap_or(word)).filter(|word| is_a_test(word)).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let missing: Vec<_> = named.into_iter().filter(|name| !text.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "docs/ARCHITECTURE.md names tests that are not there: {missing:?}");
+}
