@@ -31,6 +31,12 @@ pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fau
         let again = *change == RoomChange::Delete && role(at.actor) == Some(Role::Owner);
         return if again { Ok(false) } else { Err(Fault::NotFound) };
     }
+    // Whoever has nothing to do with a room that is not public gets what an unknown one gives, whatever they ask (I10). The secret of a
+    // link shows that somebody let them know.
+    let stranger = at.actor.is_none() && at.room.kind != RoomKind::Public;
+    if stranger && !matches!(change, RoomChange::JoinByLink { .. }) {
+        return Err(Fault::NotFound);
+    }
     match change {
         RoomChange::Join => join(at, false),
         RoomChange::JoinByLink { .. } => join(at, true),
@@ -282,12 +288,34 @@ mod tests {
     }
 
     #[test]
-    fn private_room_is_not_found_by_a_stranger() {
-        let room = room(RoomKind::Private);
-        let at = Standing { room: &room, actor: None, admin: true, subject: None, owners: 1 };
-        for change in [RoomChange::Join, RoomChange::Delete, RoomChange::Kick { user: UserId::generate(), reason: None }] {
-            assert_eq!(decide_change(&at, &change), Err(Fault::NotFound), "{change:?}");
+    fn a_room_that_is_not_public_is_not_found_by_a_stranger_whatever_they_ask() {
+        let user = UserId::generate();
+        let changes = [
+            RoomChange::Join,
+            RoomChange::Leave,
+            RoomChange::Decline,
+            RoomChange::Invite { user },
+            RoomChange::Uninvite { user },
+            RoomChange::Kick { user, reason: None },
+            RoomChange::Ban { user, reason: None },
+            RoomChange::Unban { user },
+            RoomChange::SetRole { user, role: Role::Moderator },
+            RoomChange::Transfer { user },
+            RoomChange::Settings(RoomSettings::default()),
+            RoomChange::Delete,
+            RoomChange::RevokeLink { link: crate::domain::ids::LinkId::generate() },
+        ];
+        for kind in [RoomKind::Private, RoomKind::Direct, RoomKind::Group] {
+            for archived in [false, true] {
+                let room = Room { archived, ..room(kind) };
+                let at = Standing { room: &room, actor: None, admin: true, subject: None, owners: 1 };
+                for change in &changes {
+                    assert_eq!(decide_change(&at, change), Err(Fault::NotFound), "{kind:?} {change:?}");
+                }
+            }
         }
+        let room = room(RoomKind::Private);
+        let at = Standing { room: &room, actor: None, admin: false, subject: None, owners: 1 };
         assert_eq!(decide_change(&at, &RoomChange::JoinByLink { secret_hash: [0; 32] }), Ok(true));
     }
 

@@ -4,6 +4,7 @@
 
 use crate::support::person::{Answer, Person};
 use crate::support::server::Server;
+use crate::support::socket::Socket;
 use futures_util::{StreamExt, stream};
 use hubbub::http::routes;
 use hubbub::store::Store;
@@ -27,11 +28,11 @@ type Answers = [&'static str; 6];
 /// First in a public room, then in a private one.
 type Rule = (Answers, Answers);
 
-const EVERYBODY: Rule = ([OK; 6], [OK; 6]);
 const WHO_MAY_FIND: Rule = ([OK; 6], [NOT_FOUND, OK, OK, OK, NOT_FOUND, NOT_FOUND]);
 const WHO_MAY_JOIN: Rule = ([OK, OK, OK, OK, BANNED, OK], [NOT_FOUND, OK, OK, OK, BANNED, NOT_FOUND]);
 const WITH_A_LINK: Rule = ([OK, OK, OK, OK, BANNED, OK], [OK, OK, OK, OK, BANNED, OK]);
-const BUT_THE_LAST_OWNER: Rule = ([OK, OK, OK, LAST_OWNER, OK, OK], [OK, OK, OK, LAST_OWNER, OK, OK]);
+const BUT_THE_LAST_OWNER: Rule = ([OK, OK, OK, LAST_OWNER, OK, OK], [NOT_FOUND, OK, OK, LAST_OWNER, OK, NOT_FOUND]);
+const WHO_MAY_KNOW: Rule = ([OK; 6], [NOT_FOUND, OK, OK, OK, OK, NOT_FOUND]);
 const MEMBERS: Rule = ([NOT_MEMBER, OK, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, OK, OK, OK, BANNED, NOT_FOUND]);
 const INVITER_OR_MODERATOR: Rule =
     ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
@@ -67,7 +68,7 @@ fn table() -> Vec<Row> {
         row("put", "/api/v1/rooms/{room}/owner", json!({"user": "{victim}"}), OWNERS),
         row("put", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, MEMBERS),
         row("delete", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, INVITER_OR_MODERATOR),
-        row("delete", "/api/v1/me/invitations/{room}", Value::Null, EVERYBODY),
+        row("delete", "/api/v1/me/invitations/{room}", Value::Null, WHO_MAY_KNOW),
         row("post", "/api/v1/rooms/{room}/links", json!({}), MODERATORS),
         row("get", "/api/v1/rooms/{room}/links", Value::Null, MODERATORS),
         row("delete", "/api/v1/rooms/{room}/links/{link}", Value::Null, MODERATORS),
@@ -175,11 +176,16 @@ async fn everybody_may_do_with_a_room_what_the_table_says_and_nothing_else() {
     let cast = cast(&mut server).await;
     let table = table();
     let cases = table.iter().flat_map(|row| (0..6).flat_map(move |who| [("public", row, who), ("private", row, who)]));
-    let cast = &cast;
+    let (cast, shared) = (&cast, [scene(&cast, "public").await, scene(&cast, "private").await]);
+    let shared = &shared;
     let judged = stream::iter(cases).map(|(kind, row, who)| async move {
-        let scene = scene(cast, kind).await;
-        let answer = ask(cast, &scene, row, &cast.asking[who]).await;
         let expected = if kind == "public" { row.rule.0[who] } else { row.rule.1[who] };
+        // What changes something needs a room of its own; everything else is asked about the same two.
+        let answer = if expected == OK && row.method != "get" {
+            ask(cast, &scene(cast, kind).await, row, &cast.asking[who]).await
+        } else {
+            ask(cast, &shared[usize::from(kind == "private")], row, &cast.asking[who]).await
+        };
         let got = if answer.status.is_success() { OK.to_owned() } else { answer.code().to_owned() };
         let name = &cast.asking[who].name;
         (got != expected)
@@ -187,6 +193,57 @@ async fn everybody_may_do_with_a_room_what_the_table_says_and_nothing_else() {
     });
     let wrong: Vec<_> = judged.buffer_unordered(8).filter_map(|wrong| async { wrong }).collect().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_stranger_gets_of_every_hidden_room_exactly_what_an_unknown_one_gives() {
+    let mut server = Server::start_with(&[("rates.rooms_made_per_account", "off")]).await;
+    let cast = cast(&mut server).await;
+    let [_, member, _, owner, ..] = &cast.asking;
+    let archived = owner.make_room("archive", "private").await;
+    owner.patch(&format!("rooms/{archived}"), json!({"archived": true})).await.ok();
+    let direct = json!({"client_id": Uuid::now_v7(), "text": "psst"});
+    let direct = owner.post(&format!("direct/{}/messages", member.id), direct).await.ok()["room"].clone();
+    let group = owner.post("groups", json!({"users": [member.id, cast.victim.id]})).await.ok()["id"].clone();
+    let id = |room: &Value| room.as_str().expect("an id").to_owned();
+    let private = owner.make_room("room", "private").await;
+    let hidden = [("private", private), ("archived", archived), ("direct", id(&direct)), ("group", id(&group))];
+    let at = |room: &str| Scene { room: room.to_owned(), link: Uuid::now_v7().to_string(), secret: String::new() };
+    let unknown = at(&Uuid::now_v7().to_string());
+    let mut wrong = Vec::new();
+    // A plain stranger, and one who administers the server.
+    for stranger in [&cast.asking[0], &cast.asking[5]] {
+        let mut socket = stranger.connect().await;
+        for row in table().iter().filter(|row| row.path.contains("{room}")) {
+            let expected = ask(&cast, &unknown, row, stranger).await.but_its_id();
+            for (kind, room) in &hidden {
+                let got = ask(&cast, &at(room), row, stranger).await.but_its_id();
+                if got != expected {
+                    wrong.push(format!(
+                        "{} in a {kind} room: {} {}: {got:?}, not {expected:?}",
+                        stranger.name, row.method, row.path
+                    ));
+                }
+            }
+        }
+        let expected = over_socket(&mut socket, &unknown.room).await;
+        for (kind, room) in &hidden {
+            let got = over_socket(&mut socket, room).await;
+            if got != expected {
+                wrong.push(format!("{} at a {kind} room over a socket: {got:?}, not {expected:?}", stranger.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the commands that name a room answer.
+async fn over_socket(socket: &mut Socket, room: &str) -> [Value; 3] {
+    let said = socket.say(room, "hello").await["error"].clone();
+    let mut subscribed = socket.ask("subscribe", json!({"rooms": [{"room": room, "cursor": 1}]})).await["ok"]["rooms"][0].clone();
+    subscribed["room"] = Value::Null;
+    let left = socket.ask("unsubscribe", json!({"rooms": [room]})).await["ok"].clone();
+    [said, subscribed, left]
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::server::Server;
 use super::socket::Socket;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,15 +21,16 @@ pub struct Person {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Value,
 }
 
 impl Answer {
     async fn to(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("the server answers");
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.expect("the body arrives");
-        Self { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        Self { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
     }
 
     /// The body of a success; fails the test on any other.
@@ -36,6 +38,14 @@ impl Answer {
     pub fn ok(self) -> Value {
         assert!(self.status.is_success(), "{} {}", self.status, self.body);
         self.body
+    }
+
+    /// What can be told of it by whoever compares: everything but which request it answers.
+    pub fn but_its_id(mut self) -> (u16, Value) {
+        if let Some(body) = self.body.as_object_mut() {
+            body.remove("request_id");
+        }
+        (self.status.as_u16(), self.body)
     }
 
     /// The fault code of a failure; fails the test on success.
