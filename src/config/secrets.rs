@@ -1,8 +1,9 @@
-//! The secrets of this server: the keys that sign access tokens.
+//! The secrets of this server: the keys that sign access tokens, and the one that room links are made with.
 //!
 //! They live in `secrets.toml` in the data folder, are made on first start with mode 0600, and are never printed (I12).
 //! There may be several keys: the last one in the file is the newest and signs, all of them verify. So a key can be
-//! replaced without ending anybody's session: add one, wait until the tokens of the old one have expired, remove it.
+//! replaced without ending anybody's session: add one, wait until the tokens of the old one have expired, remove it. The key of links
+//! stays when those are replaced: a repeated request for a link must answer the secret that works (I3).
 
 use std::{
     fmt, fs,
@@ -20,6 +21,7 @@ const HEAD: &str = "\
 # The secrets of this Hubbub server. Keep this file private (mode 0600) and in your backups.
 # Keys that sign access tokens: the last one signs, all of them verify.
 # `hubbub config rotate-keys` adds a new one and drops all but the newest two.
+# link_key makes the secrets of room links; it stays. A link's secret is stored only as a hash.
 ";
 
 /// Why there are no secrets.
@@ -69,13 +71,25 @@ impl fmt::Debug for TokenKey {
 pub struct Secrets {
     /// At least one; the last is the newest.
     token_keys: Vec<TokenKey>,
+    link_key: LinkKey,
+}
+
+/// What the secrets of room links are made from.
+#[derive(Clone, PartialEq, Eq)]
+struct LinkKey(Vec<u8>);
+
+impl fmt::Debug for LinkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkKey")
+    }
 }
 
 impl Secrets {
     /// New secrets that are written nowhere, for tests and tools.
     #[must_use]
     pub fn generate() -> Self {
-        Self { token_keys: vec![TokenKey::generate()] }
+        let link_key: [u8; KEY_BYTES] = rand::random();
+        Self { token_keys: vec![TokenKey::generate()], link_key: LinkKey(link_key.to_vec()) }
     }
 
     /// The secrets in `folder`, made and written if there are none. Two processes that start at once get the same.
@@ -125,6 +139,12 @@ impl Secrets {
         &self.token_keys
     }
 
+    /// The key that the secrets of room links are made with.
+    #[must_use]
+    pub fn link_key(&self) -> &[u8] {
+        &self.link_key.0
+    }
+
     fn read(path: &Path) -> Result<Self, SecretsError> {
         let io = |error| SecretsError::Io(path.to_owned(), error);
         // The reason of a parse error quotes the line, which is the secret: only a fixed text is told.
@@ -133,13 +153,13 @@ impl Secrets {
         let text = fs::read_to_string(path).map_err(io)?;
         let stored: Stored = toml::from_str(&text).map_err(|_| malformed("is not as Hubbub writes it"))?;
         let mut token_keys = Vec::with_capacity(stored.token_keys.len());
+        let decode = |text: &str| match BASE64_URL_SAFE_NO_PAD.decode(text) {
+            Err(_) => Err(malformed("holds a key that is not base64url")),
+            Ok(key) if key.len() < KEY_BYTES => Err(malformed("holds a key that is too short to be safe")),
+            Ok(key) => Ok(key),
+        };
         for key in stored.token_keys {
-            let secret =
-                BASE64_URL_SAFE_NO_PAD.decode(&key.secret).map_err(|_| malformed("holds a key that is not base64url"))?;
-            if secret.len() < KEY_BYTES {
-                return Err(malformed("holds a key that is too short to be safe"));
-            }
-            token_keys.push(TokenKey { kid: key.kid, secret });
+            token_keys.push(TokenKey { kid: key.kid, secret: decode(&key.secret)? });
         }
         let mut kids: Vec<&str> = token_keys.iter().map(|key| key.kid.as_str()).collect();
         kids.sort_unstable();
@@ -147,10 +167,10 @@ impl Secrets {
         if kids.len() < token_keys.len() {
             return Err(malformed("holds two keys of the same kid"));
         }
-        if token_keys.is_empty() {
-            return Err(malformed("holds no key"));
-        }
-        Ok(Self { token_keys })
+        let newest = token_keys.last().ok_or_else(|| malformed("holds no key"))?;
+        // Files of before had no key for links: those were made with the newest of the others.
+        let link_key = stored.link_key.map_or_else(|| Ok(newest.secret.clone()), |key| decode(&key))?;
+        Ok(Self { token_keys, link_key: LinkKey(link_key) })
     }
 
     /// Writes a private file beside `path`, on disk before `place` puts it there.
@@ -158,7 +178,7 @@ impl Secrets {
         let io = |error| SecretsError::Io(path.to_owned(), error);
         let suffix = TokenKey::generate().kid;
         let fresh = path.with_extension(format!("toml.{suffix}"));
-        let mut text = HEAD.to_owned();
+        let mut text = format!("{HEAD}\nlink_key = \"{}\"\n", BASE64_URL_SAFE_NO_PAD.encode(&self.link_key.0));
         for key in &self.token_keys {
             let secret = BASE64_URL_SAFE_NO_PAD.encode(&key.secret);
             text.push_str(&format!("\n[[token_keys]]\nkid = \"{}\"\nsecret = \"{secret}\"\n", key.kid));
@@ -174,6 +194,8 @@ impl Secrets {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
+    #[serde(default)]
+    link_key: Option<String>,
     token_keys: Vec<StoredKey>,
 }
 
@@ -238,6 +260,20 @@ mod tests {
         assert_eq!(third.token_keys().len(), 2);
         assert_eq!(third.token_keys()[0], *second.signing_key());
         assert_eq!(Secrets::open(folder.path()).unwrap(), third);
+        assert_eq!(third.link_key(), first.link_key(), "links are asked for again after a rotation");
+    }
+
+    #[test]
+    fn a_file_without_a_key_for_links_keeps_the_one_it_used() {
+        let folder = tempfile::tempdir().unwrap();
+        Secrets::open(folder.path()).unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let text = fs::read_to_string(&path).unwrap();
+        let without: String = text.lines().filter(|line| !line.starts_with("link_key")).map(|line| format!("{line}\n")).collect();
+        fs::write(&path, without).unwrap();
+        let before = Secrets::open(folder.path()).unwrap();
+        assert_eq!(before.link_key(), before.signing_key().expose());
+        assert_eq!(Secrets::rotate(folder.path()).unwrap().link_key(), before.link_key());
     }
 
     #[cfg(unix)]

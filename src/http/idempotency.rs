@@ -56,7 +56,8 @@ impl Operation for KeepId {
     }
 }
 
-/// Makes the secret of a link from the link's id, so that a repeated request answers the same one although it is kept nowhere.
+/// Makes the secret of a link from the link's id, so that a repeated request answers the same one although it is kept nowhere: also
+/// after the keys that sign tokens were replaced.
 #[derive(Clone)]
 pub struct LinkSecrets([u8; 32]);
 
@@ -64,8 +65,7 @@ impl LinkSecrets {
     /// From the server's own secret.
     #[must_use]
     pub fn new(secrets: &Secrets) -> Self {
-        // Another key than the one that signs tokens, though made from it.
-        Self(keyed(secrets.signing_key().expose(), b"secrets of room links"))
+        Self(keyed(secrets.link_key(), b"secrets of room links"))
     }
 
     /// The secret of a link.

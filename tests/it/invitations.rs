@@ -2,6 +2,7 @@
 
 use crate::support::person::Person;
 use crate::support::server::Server;
+use hubbub::config::Secrets;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -90,4 +91,20 @@ async fn a_link_asked_for_twice_under_one_key_is_one_link_with_one_secret() {
     };
     assert_eq!(make().await, make().await);
     assert_eq!(ann.get(&format!("rooms/{room}/links")).await.ok()["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_link_asked_for_again_after_the_keys_were_rotated_has_the_secret_that_works() {
+    let mut server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let room = ann.make_room("Kitchen", "private").await;
+    let links = format!("rooms/{room}/links");
+    let first = ann.post_with_key(&links, json!({}), "once").await.ok();
+    server.stop().await;
+    Secrets::rotate(server.folder.path()).expect("new keys");
+    server.restart().await;
+    let (ann, bob) = (ann.moved_to(&server), bob.moved_to(&server));
+    let again = ann.post_with_key(&links, json!({}), "once").await.ok();
+    assert_eq!(again, first);
+    assert_eq!(redeem(&bob, &text(&again, "secret")).await.ok()["id"], json!(room));
 }
