@@ -10,7 +10,7 @@ use crate::domain::ids::{LoginId, UserId};
 use crate::domain::text::{DeviceName, DisplayName, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::store::logins::{LogIn, NewLogin, Refresh, Refreshed};
+use crate::store::logins::{LogIn, NewLogin, Refresh, Refreshed, family};
 use crate::store::registrations::Register;
 use crate::store::users::{NewUser, by_name};
 use std::fmt;
@@ -120,6 +120,18 @@ impl Accounts {
         self.announce_admin(user.id, user.admin);
         let tokens = self.tokens(user.id, &refresh, expires_at)?;
         Ok((user, tokens))
+    }
+
+    /// Whose login this refresh token is of, or once was; nothing changes by asking.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthenticated`], those of the database.
+    pub async fn holder(&self, token: &str) -> Result<UserId, Refusal> {
+        let presented = RefreshToken::parse(token).ok_or(Fault::Unauthenticated)?;
+        let login = presented.login;
+        let family = self.read(move |db| Box::pin(async move { family(db, login).await })).await?;
+        let (user, _) = family.filter(|(_, hash)| presented.is_of_family(hash)).ok_or(Fault::Unauthenticated)?;
+        Ok(user)
     }
 
     /// Exchanges a refresh token for the next pair. The one before gives the same next token again for a while: its answer may have

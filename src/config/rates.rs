@@ -10,11 +10,11 @@ use super::units::Rate;
 pub struct Rates {
     /// Logins per address.
     pub login_per_address: Rate,
-    /// Logins per account, right or wrong password.
+    /// Wrong passwords per account; an unknown name counts like an account.
     pub login_per_account: Rate,
     /// Registrations per address.
     pub register_per_address: Rate,
-    /// Token renewals per account.
+    /// Token renewals per account, by those who hold a token of it.
     pub refresh_per_account: Rate,
     /// WebSocket handshakes per address.
     pub connections_per_address: Rate,

@@ -129,8 +129,8 @@ pub async fn change_password(
     Caller(actor): Caller,
     body: Json<PasswordChange>,
 ) -> Result<impl Responder, Problem> {
-    parts.rates.password(from.0, actor.user)?;
-    parts.accounts.change_password(actor, &body.old, &body.new).await?;
+    let guess = parts.rates.password(from.0, actor.user)?;
+    parts.rates.judged(&guess, parts.accounts.change_password(actor, &body.old, &body.new).await)?;
     Ok(HttpResponse::NoContent())
 }
 
@@ -154,8 +154,8 @@ pub async fn delete_me(
     Caller(actor): Caller,
     body: Json<Deletion>,
 ) -> Result<impl Responder, Problem> {
-    parts.rates.password(from.0, actor.user)?;
-    parts.accounts.delete(actor, &body.password, async |user| depart(&parts, user).await).await?;
+    let guess = parts.rates.password(from.0, actor.user)?;
+    parts.rates.judged(&guess, parts.accounts.delete(actor, &body.password, async |user| depart(&parts, user).await).await)?;
     Ok(HttpResponse::NoContent())
 }
 

@@ -14,8 +14,6 @@ use super::error::{Problem, ProblemDocument};
 use super::page::PageOf;
 use super::parts::Parts;
 use crate::accounts::admission::{Device, Tokens};
-use crate::auth::token::RefreshToken;
-use crate::domain::fault::Fault;
 use crate::domain::ids::LoginId;
 use crate::domain::text::{DeviceName, UserName};
 
@@ -78,8 +76,10 @@ pub struct Credentials {
 pub async fn log_in(parts: Data<Parts>, from: ClientAddress, body: Json<Credentials>) -> Result<impl Responder, Problem> {
     let Credentials { name, password, device: called } = body.into_inner();
     let key = UserName::parse(&name).map(|name| name.key()).unwrap_or_default();
-    parts.rates.log_in(from.0, &key)?;
-    let (user, tokens) = parts.accounts.log_in(&name, &password, &device(called, from)?).await?;
+    let device = device(called, from)?;
+    let guess = parts.rates.log_in(from.0, &key)?;
+    let outcome = parts.accounts.log_in(&name, &password, &device).await;
+    let (user, tokens) = parts.rates.judged(&guess, outcome)?;
     let body = LoggedIn { user: (&user).into(), admin: user.admin, tokens: tokens.into() };
     Ok((Json(body), StatusCode::CREATED))
 }
@@ -97,8 +97,8 @@ pub struct Refresh {
     (status = 200, body = NewTokens), (status = 401, body = ProblemDocument, description = "unauthenticated"),
 ))]
 pub async fn refresh(parts: Data<Parts>, from: ClientAddress, body: Json<Refresh>) -> Result<impl Responder, Problem> {
-    let login = RefreshToken::parse(&body.refresh_token).ok_or(Fault::Unauthenticated)?.login;
-    parts.rates.refresh(login)?;
+    // Only who holds a token of the login counts against its account: the login's id alone is no secret.
+    parts.rates.refresh(parts.accounts.holder(&body.refresh_token).await?)?;
     let tokens = parts.accounts.refresh(&body.refresh_token, from.0.to_string()).await?;
     Ok(Json(NewTokens::from(tokens)))
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::config::{self, Rate};
-use crate::domain::fault::Refusal;
-use crate::domain::ids::{LoginId, UserId};
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::UserId;
 use crate::session::bucket::Bucket;
 
 /// All rates. Clones share them.
@@ -22,7 +22,7 @@ struct Inner {
     login_address: Keyed<IpAddr>,
     login_account: Keyed<String>,
     register_address: Keyed<IpAddr>,
-    refresh: Keyed<LoginId>,
+    refresh: Keyed<UserId>,
     connection_address: Keyed<IpAddr>,
     request_address: Keyed<IpAddr>,
     request_account: Keyed<UserId>,
@@ -31,6 +31,11 @@ struct Inner {
     people_search: Keyed<UserId>,
     room_made: Keyed<UserId>,
 }
+
+/// A password that somebody typed for an account, counted and not yet judged.
+#[derive(Debug)]
+#[must_use = "an unjudged guess counts as a wrong one"]
+pub struct Guess(String);
 
 impl Rates {
     /// As the settings say.
@@ -52,22 +57,38 @@ impl Rates {
         }))
     }
 
-    /// A log-in with this name (its [`crate::domain::text::UserName::key`]), right or wrong.
+    /// A log-in with this name (its [`crate::domain::text::UserName::key`]). It counts against the name until [`Rates::judged`] says that
+    /// the password was not wrong: so nobody guesses faster by guessing many at once.
     ///
     /// # Errors
     /// Busy, with the time to wait; so for all of these.
-    pub fn log_in(&self, address: IpAddr, name_key: &str) -> Result<(), Refusal> {
-        self.0.login_address.take(network(address))?;
-        self.0.login_account.take(name_key.to_owned())
+    pub fn log_in(&self, address: IpAddr, name_key: &str) -> Result<Guess, Refusal> {
+        self.guess(address, name_key.to_owned())
     }
 
     /// A password typed by somebody who is logged in: counts as a log-in to that account.
     ///
     /// # Errors
     /// Busy.
-    pub fn password(&self, address: IpAddr, user: UserId) -> Result<(), Refusal> {
+    pub fn password(&self, address: IpAddr, user: UserId) -> Result<Guess, Refusal> {
+        self.guess(address, user.to_string())
+    }
+
+    fn guess(&self, address: IpAddr, account: String) -> Result<Guess, Refusal> {
         self.0.login_address.take(network(address))?;
-        self.0.login_account.take(user.to_string())
+        self.0.login_account.take(account.clone())?;
+        Ok(Guess(account))
+    }
+
+    /// What a guess came to: only wrong ones count against the account.
+    ///
+    /// # Errors
+    /// Those of the outcome.
+    pub fn judged<T>(&self, guess: &Guess, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
+        if !outcome.as_ref().is_err_and(|refusal| refusal.fault == Fault::CredentialsWrong) {
+            self.0.login_account.give_back(&guess.0);
+        }
+        outcome
     }
 
     /// A registration.
@@ -78,12 +99,12 @@ impl Rates {
         self.0.register_address.take(network(address))
     }
 
-    /// A renewal of a login's tokens.
+    /// A renewal of tokens by somebody who has shown one of this person's.
     ///
     /// # Errors
     /// Busy.
-    pub fn refresh(&self, login: LoginId) -> Result<(), Refusal> {
-        self.0.refresh.take(login)
+    pub fn refresh(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.refresh.take(user)
     }
 
     /// A WebSocket handshake.
@@ -186,6 +207,17 @@ impl<K: Eq + Hash> Keyed<K> {
         let known = halves.older.remove(&key).unwrap_or_default();
         let bucket = halves.recent.entry(key).or_insert(known);
         bucket.take_or_wait(self.rate, now).map_err(Refusal::busy)
+    }
+
+    fn give_back<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        let Halves { recent, older } = &mut *halves;
+        if let Some(bucket) = recent.get_mut(key).or_else(|| older.get_mut(key)) {
+            bucket.give_back(self.rate);
+        }
     }
 }
 

@@ -34,6 +34,13 @@ impl Bucket {
             Err(beyond)
         }
     }
+
+    /// Gives back one that was taken and, as it turned out, does not count.
+    pub fn give_back(&mut self, rate: Rate) {
+        if let Rate::Limited { count, per } = rate {
+            self.whole_at = self.whole_at.and_then(|at| at.checked_sub(per / count.get()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -51,5 +58,18 @@ mod tests {
         assert!(!bucket.take(rate, start + second));
         assert!((0..3).all(|_| bucket.take(rate, start + 10 * second)));
         assert!((0..100).all(|_| bucket.take(Rate::Unlimited, start)));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_never_makes_more_than_all() {
+        let rate: Rate = "2/2s".parse().unwrap();
+        let (mut bucket, start) = (Bucket::default(), Instant::now());
+        for _ in 0..5 {
+            assert!(bucket.take(rate, start));
+            bucket.give_back(rate);
+        }
+        bucket.give_back(rate);
+        let taken: Vec<_> = (0..3).map(|_| bucket.take(rate, start)).collect();
+        assert_eq!(taken, [true, true, false]);
     }
 }

@@ -226,6 +226,16 @@ struct Family {
     ended_at: Option<NaiveDateTime>,
 }
 
+/// Whose login it is, and SHA-256 of what its refresh tokens share.
+///
+/// # Errors
+/// Those of the database.
+pub async fn family(db: &mut Db, login: LoginId) -> Result<Option<(UserId, [u8; 32])>, StoreError> {
+    let query = logins::table.find(Id::from(login)).select((logins::user, logins::family_hash));
+    let row: Option<(Id, Vec<u8>)> = each!(db, |c| query.first(c).await.optional())?;
+    Ok(row.and_then(|(user, hash)| Some((user.into(), hash.try_into().ok()?))))
+}
+
 impl Operation for Refresh {
     type Output = Refreshed;
     const NAME: &'static str = "refresh";

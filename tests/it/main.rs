@@ -19,6 +19,7 @@ mod invitations;
 mod openapi;
 mod presence;
 mod promises;
+mod rates;
 mod rfc6455;
 mod robustness;
 mod rooms;
