@@ -39,6 +39,9 @@ pub struct Database {
     /// What a busy answer tells the sender to wait before it tries again.
     #[serde(deserialize_with = "duration")]
     pub busy_retry_after: Duration,
+    /// What an answer about something that is away tells the sender to wait, from half to one and a half of it at random.
+    #[serde(deserialize_with = "duration")]
+    pub away_retry_after: Duration,
     /// Time from a write's arrival to its answer; then it is unavailable, or its outcome unknown.
     #[serde(deserialize_with = "duration")]
     pub commit_deadline: Duration,
@@ -70,4 +73,13 @@ pub struct Database {
     /// true: start although the database may lose acknowledged messages in a power cut (MySQL
     /// innodb_flush_log_at_trx_commit, sync_binlog).
     pub allow_weak_durability: bool,
+}
+
+impl Database {
+    /// When to come back after something that is needed was away. Not the same for all who were refused at once, so that they do not come
+    /// back at once.
+    #[must_use]
+    pub fn come_back_after(&self) -> Duration {
+        self.away_retry_after.mul_f64(rand::random_range(0.5..1.5))
+    }
 }

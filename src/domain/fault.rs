@@ -108,7 +108,7 @@ faults! {
     /// Too much at once; the reply says when to come back.
     Busy => "busy", true, No, 429, "Wait retry_after_ms, then try again.";
     /// A part that is needed is away.
-    Unavailable => "unavailable", true, No, 503, "Nothing was stored. Try again shortly.";
+    Unavailable => "unavailable", true, No, 503, "Nothing was stored. Wait retry_after_ms, then try again.";
     /// The answer of the database was lost.
     OutcomeUnknown => "outcome_unknown", true, Unknown, 503, "It may have been stored: try again with the same client_id or key.";
     /// The server stops; another, or the same one restarted, will answer.
@@ -137,6 +137,17 @@ impl Refusal {
     #[must_use]
     pub fn busy(retry_after: Duration) -> Self {
         Self { fault: Fault::Busy, retry_after: Some(retry_after) }
+    }
+
+    /// With a time to wait where the server is to blame and none is known: else everybody who was refused would try again at once, and
+    /// keep down what is trying to get up. `previous_refused` needs none: it goes by the post before it.
+    #[must_use]
+    pub fn or_after(self, wait: impl FnOnce() -> Duration) -> Self {
+        let row = self.fault.row();
+        if row.retry && row.status >= 500 && self.retry_after.is_none() {
+            return Self { retry_after: Some(wait()), ..self };
+        }
+        self
     }
 }
 
@@ -225,6 +236,16 @@ mod tests {
         assert!(codes.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
         let closes: HashSet<_> = Close::ALL.iter().map(|close| close.row().0).collect();
         assert_eq!(closes.len(), Close::ALL.len());
+    }
+
+    #[test]
+    fn whatever_the_server_is_to_blame_for_says_when_to_come_back() {
+        let (known, other) = (Duration::from_secs(1), Duration::from_secs(2));
+        for fault in Fault::ALL {
+            let told = Refusal::from(*fault).or_after(|| known).retry_after;
+            assert_eq!(told.is_some(), fault.row().status >= 500, "{fault:?}");
+        }
+        assert_eq!(Refusal::busy(known).or_after(|| other).retry_after, Some(known));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Faults as problem documents (RFC 9457), with the same fields as an error reply on the socket.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -21,6 +22,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 pub struct Problem {
     refusal: Refusal,
     message: Option<String>,
+    request_id: Option<String>,
 }
 
 /// How it is written.
@@ -33,13 +35,23 @@ pub struct ProblemDocument {
     status: u16,
     #[serde(flatten)]
     body: ErrorBody,
+    /// Names this request in the log of the server, as the header `x-request-id` does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
     /// A fault with a sentence of its own, which may repeat what was sent but nothing else.
     #[must_use]
     pub fn because(fault: Fault, message: impl Into<String>) -> Self {
-        Self { refusal: fault.into(), message: Some(message.into()) }
+        Self { message: Some(message.into()), ..fault.into() }
+    }
+
+    /// With what is known only where the answer leaves: which request it was, and when to come back if what is needed is away.
+    #[must_use]
+    pub fn completed(self, request_id: Option<String>, wait: Option<Duration>) -> Self {
+        let refusal = wait.map_or(self.refusal, |wait| self.refusal.or_after(|| wait));
+        Self { refusal, request_id, ..self }
     }
 
     /// The row of the table.
@@ -54,7 +66,8 @@ impl Problem {
             None => self.refusal.into(),
         };
         let row = self.fault().row();
-        ProblemDocument { kind: format!("urn:hubbub:fault:{}", row.code), status: row.status, body }
+        let request_id = self.request_id.clone();
+        ProblemDocument { kind: format!("urn:hubbub:fault:{}", row.code), status: row.status, body, request_id }
     }
 }
 
@@ -66,7 +79,7 @@ impl From<Fault> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, message: None }
+        Self { refusal, message: None, request_id: None }
     }
 }
 
@@ -117,7 +130,6 @@ impl ResponseError for Problem {
 mod tests {
     use super::*;
     use actix_web::body::MessageBody;
-    use std::time::Duration;
 
     fn json(problem: &Problem) -> serde_json::Value {
         let body = problem.error_response().into_body().try_into_bytes().unwrap();
@@ -143,6 +155,15 @@ mod tests {
         let problem = Problem::from(Refusal::busy(Duration::from_millis(1_250)));
         assert_eq!(problem.error_response().headers().get(RETRY_AFTER).unwrap(), "2");
         assert_eq!(json(&problem)["retry_after_ms"], 1_250);
+    }
+
+    #[test]
+    fn a_completed_problem_names_its_request_and_says_when_to_come_back() {
+        let problem = Problem::from(Fault::Unavailable).completed(Some("r1".into()), Some(Duration::from_millis(700)));
+        assert_eq!(problem.error_response().headers().get(RETRY_AFTER).unwrap(), "1");
+        assert_eq!((json(&problem)["request_id"].as_str(), &json(&problem)["retry_after_ms"]), (Some("r1"), &700.into()));
+        let problem = Problem::from(Fault::NotFound).completed(None, Some(Duration::from_secs(1)));
+        assert!(json(&problem).get("retry_after_ms").is_none() && json(&problem).get("request_id").is_none());
     }
 
     #[test]

@@ -42,17 +42,29 @@ pub async fn guard(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = request.extensions().get::<RequestId>().copied();
     if let Some(refusal) = over_rate(&request) {
-        let mut response = request.into_response(Problem::from(refusal).error_response()).map_into_right_body();
+        let mut response = request.into_response(completed(refusal.into(), id, None).error_response()).map_into_right_body();
         dress(response.headers_mut(), id);
         return Ok(response);
     }
+    let parts = request.app_data::<web::Data<Parts>>().cloned();
     // The request itself cannot be kept to answer with: routing needs it alone. So a panic answers as an error.
     let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
-        return Err(Crash(id).into());
+        return Err(Crash(id, completed(Fault::Internal.into(), id, parts.as_ref())).into());
     };
-    let mut response = answered?.map_into_left_body();
+    let answered = answered?;
+    let problem = answered.response().error().and_then(|error| error.as_error::<Problem>()).cloned();
+    let mut response = match problem {
+        Some(problem) => answered.into_response(completed(problem, id, parts.as_ref()).error_response()).map_into_right_body(),
+        None => answered.map_into_left_body(),
+    };
     dress(response.headers_mut(), id);
     Ok(response)
+}
+
+/// A problem that a handler, an extractor or this middleware has raised, with what those do not know: its request and the settings.
+fn completed(problem: Problem, id: Option<RequestId>, parts: Option<&web::Data<Parts>>) -> Problem {
+    let wait = parts.map(|parts| parts.settings.database.come_back_after());
+    problem.completed(id.map(|id| id.to_string()), wait)
 }
 
 fn over_rate(request: &ServiceRequest) -> Option<crate::domain::fault::Refusal> {
@@ -75,7 +87,7 @@ fn dress(headers: &mut HeaderMap, id: Option<RequestId>) {
 
 /// A handler panicked. The panic hook has logged it inside the request's span; the other side learns the id only.
 #[derive(Debug)]
-struct Crash(Option<RequestId>);
+struct Crash(Option<RequestId>, Problem);
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +101,7 @@ impl ResponseError for Crash {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = Problem::from(Fault::Internal).error_response();
+        let mut response = self.1.error_response();
         dress(response.headers_mut(), self.0);
         response
     }
@@ -127,10 +139,10 @@ mod tests {
         let error = try_call_service(&app, TestRequest::get().uri("/broken").to_request()).await.unwrap_err();
         let response = error.error_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(response.headers().contains_key(REQUEST_ID));
+        let id = response.headers().get(REQUEST_ID).unwrap().to_str().unwrap().to_owned();
         let request = TestRequest::get().to_http_request();
         let body: Value = read_body_json(ServiceResponse::new(request, response)).await;
-        assert_eq!(body["code"], "internal");
+        assert_eq!((body["code"].as_str(), body["request_id"].as_str()), (Some("internal"), Some(id.as_str())));
         assert!(!body.to_string().contains("broken"));
     }
 }

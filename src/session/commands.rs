@@ -445,7 +445,8 @@ impl Core {
     }
 
     fn refuse(&self, reference: u64, refusal: impl Into<Refusal>) {
-        self.push_reply(Some(reference), Outcome::Error(refusal.into().into()));
+        let refusal = refusal.into().or_after(|| self.thread.shared.config.database.come_back_after());
+        self.push_reply(Some(reference), Outcome::Error(refusal.into()));
     }
 
     fn push_reply(&self, reference: Option<u64>, outcome: Outcome) {

@@ -92,7 +92,10 @@ impl Core {
             let room = starting.asked.room;
             let start = match self.finish_one(starting, same_epoch) {
                 Ok(start) => start,
-                Err(refusal) => reply::Start::Refused { error: ErrorBody::from(refusal) },
+                Err(refusal) => {
+                    let refusal = refusal.or_after(|| self.thread.shared.config.database.come_back_after());
+                    reply::Start::Refused { error: ErrorBody::from(refusal) }
+                }
             };
             SubscribedRoom { room, start }
         };

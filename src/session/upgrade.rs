@@ -7,6 +7,7 @@
 use super::actor::Session;
 use super::handshake;
 use super::thread::SessionThread;
+use crate::domain::fault::Refusal;
 use actix_codec::Framed;
 use actix_http::{HttpMessage, Request, h1};
 use actix_rt::net::TcpStream;
@@ -34,9 +35,10 @@ async fn answer(thread: Rc<SessionThread>, request: &Request, framed: Framed<Tcp
     let parts = framed.into_parts();
     let mut stream = parts.io;
     let shared = &thread.shared;
+    let refused = |refusal: Refusal| handshake::refused(refusal.or_after(|| shared.config.database.come_back_after()));
     let accepted = handshake::answer(request.head(), &shared.config.server)
-        .and_then(|answer| (shared.admit)(request.peer_addr(), request.headers()).map(|()| answer).map_err(handshake::refused))
-        .and_then(|answer| shared.gate.enter().map(|place| (answer, place)).map_err(handshake::refused));
+        .and_then(|answer| (shared.admit)(request.peer_addr(), request.headers()).map(|()| answer).map_err(refused))
+        .and_then(|answer| shared.gate.enter().map(|place| (answer, place)).map_err(refused));
     // Answers to requests before this one on the same connection come first.
     let mut head = parts.write_buf;
     match accepted {

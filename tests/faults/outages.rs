@@ -24,6 +24,7 @@ pub async fn through_an_outage(scene: &Scene, begin: impl AsyncFnOnce(), end: im
     let patience = Duration::from_secs(10);
     let (first, second) = tokio::join!(scene.timed_post_over(&mut bob, patience), scene.timed_post_over(&mut ann, patience));
     let third = scene.timed_post_over(&mut bob, patience).await;
+    let over_rest = scene.bob.say_as(&scene.room, "by another way", &Uuid::now_v7().to_string()).await;
     // Live state stays: sockets open, people are seen.
     assert!(viewer.socket.ask("ping", json!({})).await.get("ok").is_some());
     end().await;
@@ -40,7 +41,12 @@ pub async fn through_an_outage(scene: &Scene, begin: impl AsyncFnOnce(), end: im
     for (_, _, reply) in &posts {
         let reply = reply.as_ref().expect("an answer");
         assert_eq!(reply["error"]["retry"], true, "{reply}");
+        // So that nobody hammers at a database that is away.
+        assert!(reply["error"]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0), "{reply}");
     }
+    let wait = over_rest.body["retry_after_ms"].as_u64().unwrap_or_else(|| panic!("no time: {}", over_rest.body));
+    let header = over_rest.headers.get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    assert_eq!((over_rest.status.as_u16(), header), (503, Some(wait.div_ceil(1000).to_string())));
     assert_eq!(checks::order(&history, &[]), NOTHING);
     assert_eq!(checks::shown(&viewer, &history), NOTHING);
 }

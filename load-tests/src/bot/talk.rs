@@ -322,7 +322,7 @@ impl Talk {
             (Asked::Subscribe, Some(done), _) => self.subscribed(done.rooms.unwrap_or_default(), listener),
             (Asked::Renew, _, _) | (Asked::Hello, None, _) => {}
             // A refused subscription is asked for again with a new connection: rare, and simpler than a timer per room.
-            (Asked::Subscribe, None, _) => self.gone = Some(Gone::Broken),
+            (Asked::Subscribe, None, error) => self.gone = Some(gone_for_now(error.as_ref())),
         }
     }
 
@@ -353,7 +353,7 @@ impl Talk {
                         seat.out();
                         listener.ended(seat.place, &error.code);
                     }
-                    _ => self.gone = Some(Gone::Broken),
+                    error => self.gone = Some(gone_for_now(error.as_ref())),
                 },
             }
         }
@@ -387,6 +387,12 @@ impl Talk {
         }
         self.pump(index, now);
     }
+}
+
+/// A refusal that may pass: back when the server said, or soon.
+fn gone_for_now(error: Option<&Refused>) -> Gone {
+    let told = error.and_then(|error| error.retry_after_ms);
+    told.map_or(Gone::Broken, |pause| Gone::Told(Duration::from_millis(pause)))
 }
 
 fn cursor_of(seat: &Seat) -> serde_json::Value {
