@@ -2,7 +2,8 @@
 //!
 //! The current thread's arbiter hosts the root of the supervision tree, rooms, persistence and presence; each worker thread its relay,
 //! its sessions and HTTP; the store has threads of its own. Start: folder, store, node, persistence, rooms, presence, accounts, workers.
-//! Stop (I11): unready, wait, no new sockets, send people away, last commit, off the node list, store closed.
+//! Stop (I11): unready, wait, no new sockets, send people away, no connections, last commit, off the node list, store closed. Whatever
+//! hangs, the last commit has its time.
 //!
 //! Must not know: the rules of any part.
 
@@ -11,6 +12,7 @@ mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -21,6 +23,7 @@ use crate::config::secrets::SecretsError;
 use crate::config::{Config, Secrets};
 use crate::delivery::handle::Relays;
 use crate::domain::time::Clock;
+use crate::faults;
 use crate::folder::{DataFolder, FolderError};
 use crate::http::health::{NodeState, Phase};
 use crate::http::idempotency::LinkSecrets;
@@ -74,6 +77,16 @@ pub enum Ended {
     /// Another node took the database over while it was away from this one.
     #[error("another Hubbub server ({}) has taken over the database", .0.id)]
     TakenOver(OtherNode),
+}
+
+/// How a server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Stopped {
+    /// Everything ended by itself.
+    InOrder,
+    /// Something was still under way at the end of its time and was cut off.
+    CutOff,
 }
 
 /// A running server.
@@ -246,30 +259,47 @@ impl Running {
         }
     }
 
-    /// Stops in good order (I11): everything acknowledged stays, everybody is told, and it takes no longer than `drain_deadline`.
-    pub async fn stop(self) {
-        let deadline = self.config.server.drain_deadline;
-        if tokio::time::timeout(deadline, self.drain()).await.is_err() {
-            tracing::warn!(?deadline, "not everything ended in time");
+    /// Stops in good order (I11): everything acknowledged stays, everybody is told, and it takes no longer than `drain_deadline`. The last
+    /// commit has its time whatever hangs before it.
+    pub async fn stop(self) -> Stopped {
+        let (server, commit) = (&self.config.server, self.config.database.commit_deadline);
+        // The rest is for the last commits, and for leaving the node list, which is a commit too.
+        let beyond_plan = server.drain_deadline.saturating_sub(server.drain_delay + server.drain_spread);
+        let for_people = server.drain_deadline.saturating_sub((commit * 2).min(beyond_plan / 2));
+        let mut stopped = Stopped::InOrder;
+        if tokio::time::timeout(for_people, self.send_people_away(for_people)).await.is_err() {
+            tracing::warn!(?for_people, "not everybody was gone in time");
+            stopped = Stopped::CutOff;
         }
+        self.root.begin_stop();
+        // Every write is answered within this time, so whatever was accepted before is through then.
+        if tokio::time::timeout(commit, self.persistence.drain()).await.is_err() {
+            tracing::warn!(?commit, "writes were still under way at the end of their time");
+            stopped = Stopped::CutOff;
+        }
+        if tokio::time::timeout(commit, self.node.leave()).await.is_err() {
+            tracing::warn!("could not take this node off the list in time; another may start once the lease has ended");
+        }
+        self.store.close();
+        drop(self.folder);
+        stopped
     }
 
-    async fn drain(self) {
+    async fn send_people_away(&self, within: Duration) {
         let server = &self.config.server;
         self.state.enter(Phase::Draining);
         tokio::time::sleep(server.drain_delay).await;
-        self.workers.refuse_new().await;
+        // New sockets are refused with a word; requests are answered to the end, so that a balancer hears what is going on.
         self.gate.close();
-        // Half of what is left, so that the last commits have time too when somebody's socket hangs.
-        let patience = server.drain_spread + server.drain_deadline.saturating_sub(server.drain_delay + server.drain_spread) / 2;
+        // Half of what is left, so that the last requests have time too when somebody's socket hangs.
+        let patience = server.drain_spread + within.saturating_sub(server.drain_delay + server.drain_spread) / 2;
         if tokio::time::timeout(patience, self.gate.empty()).await.is_err() {
             tracing::warn!(open = self.gate.open(), "sockets were still open at the end of the drain");
         }
+        self.workers.refuse_new().await;
+        if faults::hit("app.hang_in_drain") {
+            std::future::pending::<()>().await;
+        }
         self.workers.stop().await;
-        self.root.begin_stop();
-        self.persistence.drain().await;
-        self.node.leave().await;
-        self.store.close();
-        drop(self.folder);
     }
 }

@@ -20,6 +20,8 @@ pub enum Exit {
     Damaged = 5,
     /// `serve`: a part failed more often than it may; the host should start the server again.
     GaveUp = 6,
+    /// `serve`: asked to stop, but something had to be cut off at the end of its time.
+    CutOff = 7,
 }
 
 /// The end of `hubbub --help`.
@@ -31,7 +33,8 @@ Exit codes:
   3  settings refused, or secrets unreadable
   4  healthcheck: not ready, or no answer
   5  verify: what is stored is damaged
-  6  serve: a part failed too often; start the server again";
+  6  serve: a part failed too often; start the server again
+  7  serve: stopped, but something was cut off at the end of the drain";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -74,7 +77,8 @@ mod tests {
     #[test]
     fn help_and_manual_list_every_exit_code() {
         let manual = include_str!("../../docs/OPERATIONS.md");
-        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Settings, Exit::Unready, Exit::Damaged, Exit::GaveUp];
+        let all =
+            [Exit::Done, Exit::Failed, Exit::Usage, Exit::Settings, Exit::Unready, Exit::Damaged, Exit::GaveUp, Exit::CutOff];
         for (number, exit) in all.into_iter().enumerate() {
             assert_eq!(exit as usize, number);
             assert!(HELP.contains(&format!("\n  {number}  ")), "{exit:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, Failure};
-use crate::app::{self, Ended, Running, StartError};
+use crate::app::{self, Ended, Running, StartError, Stopped};
 use crate::config::{Config, Format};
 use crate::domain::time::Clock;
 use crate::supervision;
@@ -97,8 +97,11 @@ async fn until_told_to_stop(mut running: Running, mut stop: Stop) -> Result<(), 
         ended = running.ended() => Some(ended),
     };
     tracing::info!("stopping");
-    running.stop().await;
+    let stopped = running.stop().await;
     match ended {
+        None if stopped == Stopped::CutOff => {
+            Err(Failure::new(Exit::CutOff, "something was still under way at the end of the drain and was cut off"))
+        }
         None => Ok(()),
         Some(ended @ Ended::GaveUp(_)) => Err(Failure::new(Exit::GaveUp, ended)),
         Some(ended @ Ended::TakenOver(_)) => Err(Failure::new(Exit::Failed, ended)),

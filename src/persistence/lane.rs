@@ -18,6 +18,9 @@ pub(super) struct Lane {
     script: tests::Script,
 }
 
+/// How much later a transaction begins that is injected to be slow.
+const SLOW: Duration = Duration::from_millis(1500);
+
 impl Lane {
     pub(super) fn new(store: Store) -> Self {
         Self {
@@ -33,6 +36,9 @@ impl Lane {
         let after = self.script.play().await?;
         if faults::hit("persistence.before_commit") {
             return Err(StoreError::Unavailable("injected".to_owned()));
+        }
+        if faults::hit("persistence.slow_commit") {
+            tokio::time::sleep(SLOW).await;
         }
         #[cfg(feature = "faults")]
         if faults::hit("persistence.ack_before_commit") {

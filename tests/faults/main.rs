@@ -11,6 +11,7 @@ mod support;
 mod arm;
 mod at_size;
 mod breaches;
+mod drain;
 mod lost;
 mod outages;
 mod panics;

@@ -23,4 +23,5 @@ mod rates;
 mod rfc6455;
 mod robustness;
 mod rooms;
+mod signals;
 mod talk;

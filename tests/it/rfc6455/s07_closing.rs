@@ -5,6 +5,7 @@ use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::socket::Socket;
 use crate::support::wire::{CLOSE, Said, TEXT, Wire, close_body, frame};
+use hubbub::app::Stopped;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -125,5 +126,5 @@ async fn section_7_4_1_a_server_that_stops_says_1001_and_closes_the_connection()
     let mut greeted = Wire::greeted(&scene.server, &scene.ann).await;
     let mut silent = Wire::open(&scene.server).await;
     let (stopped, greeted, silent) = tokio::join!(scene.server.stop(), greeted.closed(), silent.closed());
-    assert_eq!((stopped, greeted, silent), ((), Some(1001), Some(1001)));
+    assert_eq!((stopped, greeted, silent), (Some(Stopped::InOrder), Some(1001), Some(1001)));
 }

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::{DEADLINE, within};
-use hubbub::app;
+use hubbub::app::{self, Stopped};
 use hubbub::config::{Config, Sources};
 use hubbub::domain::time::Clock;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ pub struct Server {
 struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<Stopped>,
     thread: JoinHandle<()>,
 }
 
@@ -49,13 +50,14 @@ impl Server {
         self.launch().await;
     }
 
-    /// Stops in good order (I11).
-    pub async fn stop(&mut self) {
-        let Some(Running { stop, thread, .. }) = self.running.take() else { return };
+    /// Stops in good order (I11); how that went, if it ran.
+    pub async fn stop(&mut self) -> Option<Stopped> {
+        let Running { stop, stopped: how, thread, .. } = self.running.take()?;
         let stopped = stop.send(()).is_ok();
         let ended = tokio::task::spawn_blocking(move || thread.join());
         within("the server's end", ended).await.expect("joined").expect("the server ends without a panic");
         assert!(stopped, "the server had ended by itself");
+        how.await.ok()
     }
 
     /// Where it answers.
@@ -97,6 +99,7 @@ impl Server {
         let config = self.config();
         let (started, starting) = oneshot::channel();
         let (stop, stopping) = oneshot::channel::<()>();
+        let (how, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix::System::new().block_on(async move {
                 match app::start(config, Clock::system()).await {
@@ -105,7 +108,7 @@ impl Server {
                         started.send(Ok(address)).expect("the test waits");
                         // An error here is a test that was dropped: stop all the same.
                         drop(stopping.await);
-                        running.stop().await;
+                        how.send(running.stop().await).ok();
                     }
                     Err(error) => started.send(Err(error.to_string())).expect("the test waits"),
                 }
@@ -113,7 +116,7 @@ impl Server {
         });
         let address = within("the server's start", starting).await.expect("the server's thread lives");
         let address = address.unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        self.running = Some(Running { address, stop, thread });
+        self.running = Some(Running { address, stop, stopped, thread });
     }
 }
 
