@@ -97,6 +97,8 @@ faults! {
     LastOwner => "last_owner", false, No, 409, "Make somebody else the owner first, or delete the room.";
     /// Does not exist, or the asking person may not know that it does.
     NotFound => "not_found", false, No, 404, "There is no such thing, or you may not see it.";
+    /// The path is there, but not with this method.
+    MethodNotAllowed => "method_not_allowed", false, No, 405, "Use one of the methods named in Allow.";
     /// The same `client_id` with another body.
     ClientIdReused => "client_id_reused", false, No, 409, "Use a new client_id for a new message.";
     /// The same idempotency key with another request.

@@ -77,7 +77,7 @@ pub async fn actors(parts: web::Data<Parts>, _: Admin) -> Result<HttpResponse, P
 
 /// A fault to be armed; only builds with the feature `faults` have this.
 #[cfg(feature = "faults")]
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArmFault {
     /// The name of the fault point.
@@ -86,11 +86,9 @@ pub struct ArmFault {
     times: u64,
 }
 
-/// Arms a fault.
-///
-/// # Errors
-/// Not an administrator.
+/// Arm a fault; only builds for tests can
 #[cfg(feature = "faults")]
+#[utoipa::path(post, path = "/api/v1/admin/faults", tag = "admin", request_body = ArmFault, responses((status = 204)))]
 pub async fn arm_faults(_: Admin, fault: web::Json<ArmFault>) -> Result<HttpResponse, Problem> {
     crate::faults::arm(&fault.name, fault.times);
     Ok(HttpResponse::NoContent().finish())

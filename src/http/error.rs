@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +23,8 @@ pub struct Problem {
     refusal: Refusal,
     message: Option<String>,
     request_id: Option<String>,
+    /// The methods there are, where it is about the method.
+    allow: Option<String>,
 }
 
 /// How it is written.
@@ -45,6 +47,12 @@ impl Problem {
     #[must_use]
     pub fn because(fault: Fault, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..fault.into() }
+    }
+
+    /// A path that is there, asked with a method that is not; `allow` names those that are.
+    #[must_use]
+    pub fn method_not_allowed(allow: String) -> Self {
+        Self { allow: Some(allow), ..Fault::MethodNotAllowed.into() }
     }
 
     /// With what is known only where the answer leaves: which request it was, and when to come back if what is needed is away.
@@ -79,7 +87,7 @@ impl From<Fault> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, message: None, request_id: None }
+        Self { refusal, message: None, request_id: None, allow: None }
     }
 }
 
@@ -121,6 +129,9 @@ impl ResponseError for Problem {
         if let Some(wait) = self.refusal.retry_after {
             // Whole seconds, upwards: the field knows no others (RFC 9110 §10.2.3).
             response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1000).to_string()));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, allow.as_str()));
         }
         response.json(self.document())
     }

@@ -87,7 +87,19 @@ fn faults() -> String {
 /// The document.
 #[must_use]
 pub fn specification() -> Document {
+    #[cfg(feature = "faults")]
+    return with_faults();
+    #[cfg(not(feature = "faults"))]
     Api::openapi()
+}
+
+/// What only builds for tests have is in their document, too.
+#[cfg(feature = "faults")]
+fn with_faults() -> Document {
+    #[derive(OpenApi)]
+    #[openapi(paths(admin::arm_faults), modifiers(&Common))]
+    struct Faults;
+    Api::openapi().merge_from(Faults::openapi())
 }
 
 /// This document

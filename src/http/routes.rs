@@ -3,8 +3,12 @@
 //! A row is method, path, handler. The order counts where two patterns fit one path: the first row wins. Tests walk [`TABLE`]: each route is
 //! in the OpenAPI document, and each route of a room has its row in the table of who may what.
 
+use std::collections::BTreeSet;
+use std::future::ready;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::dev::ResourceDef;
 use actix_web::{HttpRequest, HttpResponse, middleware, web};
 
 use super::error::Problem;
@@ -17,14 +21,12 @@ use crate::domain::fault::Fault;
 use crate::session::handshake;
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path;)*) => {
+    ($($(#[$only:meta])* $method:ident $path:literal => $handler:path;)*) => {
         /// Method and path of every route.
-        pub const TABLE: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+        pub const TABLE: &[(&str, &str)] = &[$($(#[$only])* (stringify!($method), $path)),*];
 
         fn add(config: &mut web::ServiceConfig) {
-            $(config.route($path, web::$method().to($handler));)*
-            #[cfg(feature = "faults")]
-            config.route("/api/v1/admin/faults", web::post().to(admin::arm_faults));
+            $($(#[$only])* config.route($path, web::$method().to($handler));)*
         }
     };
 }
@@ -92,6 +94,8 @@ routes! {
     get    "/api/v1/admin/registrations"               => administration::invitations;
     delete "/api/v1/admin/registrations/{registration}" => administration::revoke;
     get    "/api/v1/admin/actors"                      => admin::actors;
+    #[cfg(feature = "faults")]
+    post   "/api/v1/admin/faults"                      => admin::arm_faults;
     get    "/health/live"                              => health::live;
     get    "/health/ready"                             => health::ready;
     get    "/metrics"                                  => health::metrics;
@@ -112,26 +116,32 @@ pub fn configure(parts: &Arc<Parts>) -> impl FnOnce(&mut web::ServiceConfig) + u
             .app_data(parts)
             .configure(|config| input::configure(config, body_max))
             .configure(add);
-        config.service(all.default_service(web::to(nothing_here)));
+        let known: Rc<[_]> = TABLE.iter().map(|(method, path)| (*method, ResourceDef::new(*path))).collect();
+        config.service(all.default_service(web::to(move |request: HttpRequest| ready(no_route(&known, request.path())))));
     }
 }
 
-async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// A request that no route takes: for the path there are other methods (RFC 9110 §15.5.6), or there is no such path.
+fn no_route(known: &[(&'static str, ResourceDef)], path: &str) -> Result<HttpResponse, Problem> {
     // Requests that do ask for the upgrade never come to the router.
-    if request.path() == handshake::PATH {
+    if path == handshake::PATH {
         return Err(Problem::because(
             Fault::BadRequest,
             "A WebSocket opens here: ask with Connection: Upgrade and Upgrade: websocket.",
         ));
     }
-    Err(Problem::because(Fault::NotFound, "There is no such path, or not with this method."))
+    let others = known.iter().filter(|(_, pattern)| pattern.is_match(path));
+    let others: BTreeSet<_> = others.map(|(method, _)| method.to_uppercase()).collect();
+    if others.is_empty() {
+        return Err(Problem::because(Fault::NotFound, "There is no such path."));
+    }
+    Err(Problem::method_not_allowed(others.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::openapi::specification;
-    use std::collections::BTreeSet;
 
     #[test]
     fn every_route_is_in_the_document_and_the_other_way_round() {

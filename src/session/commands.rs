@@ -98,7 +98,7 @@ impl Core {
                 return self.post(ctx, Target::Room(post.room), reference, (post.client_id, post.text, post.after));
             }
             Command::PostDirect(post) => {
-                return self.post(ctx, Target::Person(post.user), reference, (post.client_id, post.text, None));
+                return self.post(ctx, Target::Person(post.user), reference, (post.client_id, post.text, post.after));
             }
             _ => {}
         }

@@ -47,7 +47,7 @@ pub fn answer(head: &RequestHead, server: &Server) -> Result<String, String> {
         }
         Ok(()) => {}
         Err(HandshakeError::GetMethodRequired) => {
-            let error = ErrorBody::because(Fault::BadRequest, "A WebSocket opens with GET.");
+            let error = ErrorBody::because(Fault::MethodNotAllowed, "A WebSocket opens with GET.");
             return Err(refusal(405, error, "Allow: GET\r\n"));
         }
         Err(HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion) => {

@@ -318,7 +318,8 @@ async fn every_answer_has_its_id_and_headers_and_every_refusal_is_a_problem_docu
     for (method, path, body, code) in [
         (Method::GET, "/api/v1/me", None, ""),
         (Method::GET, "/nowhere", None, "not_found"),
-        (Method::POST, "/api/v1/me", Some("{}"), "not_found"),
+        (Method::POST, "/api/v1/me", Some("{}"), "method_not_allowed"),
+        (Method::PUT, "/docs/index.html", None, "method_not_allowed"),
         (Method::PATCH, "/api/v1/me", Some("{\"admin\":true}"), "bad_request"),
         (Method::PATCH, "/api/v1/me", Some("{"), "bad_request"),
         (Method::PATCH, "/api/v1/me", Some(huge), "too_large"),
@@ -334,7 +335,11 @@ async fn every_answer_has_its_id_and_headers_and_every_refusal_is_a_problem_docu
             assert_eq!(header(&headers, "content-type"), "application/problem+json", "{method} {path}");
             let body: Value = answer.json().await.expect("JSON");
             assert_eq!(body["code"], code, "{method} {path}");
+            assert_eq!(body["request_id"], header(&headers, "x-request-id"), "{method} {path}");
         }
+        let allow = if path == "/api/v1/me" { "DELETE, GET, PATCH" } else { "GET" };
+        let expected = if code == "method_not_allowed" { allow } else { "" };
+        assert_eq!(header(&headers, "allow"), expected, "{method} {path}");
     }
 }
 

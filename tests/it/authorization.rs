@@ -246,6 +246,21 @@ async fn over_socket(socket: &mut Socket, room: &str) -> [Value; 3] {
     [said, subscribed, left]
 }
 
+#[cfg(feature = "faults")]
+#[tokio::test]
+async fn faults_are_armed_by_administrators_only() {
+    let mut server = Server::start().await;
+    let cast = cast(&mut server).await;
+    let fault = json!({"name": "no.such.point", "times": 1});
+    for (who, expected) in cast.asking.iter().zip(["not_allowed", "not_allowed", "not_allowed", "not_allowed", "not_allowed", OK])
+    {
+        let answer = who.post("admin/faults", fault.clone()).await;
+        let got = if answer.status.is_success() { OK } else { answer.code() };
+        assert_eq!(got, expected, "{}", who.name);
+    }
+    assert!(routes::TABLE.contains(&("post", "/api/v1/admin/faults")));
+}
+
 #[tokio::test]
 async fn nobody_without_a_token_gets_past_the_door() {
     let server = Server::start().await;

@@ -90,6 +90,28 @@ async fn posts_beyond_the_rate_are_busy_over_every_way_and_work_again_after_the_
 }
 
 #[tokio::test]
+async fn direct_posts_behind_a_refused_one_are_refused_too() {
+    let scene = Scene::start_with(&[("rates.posts_per_account", "3/1h")]).await;
+    let mut socket = scene.bob.connect().await;
+    let (mut waiting, mut before) = (Vec::new(), None::<Uuid>);
+    for n in 0..6 {
+        let client_id = Uuid::now_v7();
+        let mut post = json!({"user": scene.ann.id, "client_id": client_id, "text": n.to_string()});
+        if let Some(before) = before {
+            post["after"] = json!(before);
+        }
+        waiting.push(socket.command("post_direct", post).await);
+        before = Some(client_id);
+    }
+    let mut codes = Vec::new();
+    for reference in waiting {
+        let reply = socket.reply(reference).await;
+        codes.push(reply["error"]["code"].as_str().unwrap_or("ok").to_owned());
+    }
+    assert_eq!(codes, ["ok", "ok", "ok", "busy", "previous_refused", "previous_refused"]);
+}
+
+#[tokio::test]
 async fn a_stranger_cannot_use_up_somebodys_token_renewals() {
     let server = Server::start_with(&[("rates.refresh_per_account", "2/1h")]).await;
     let ann = Person::register(&server, "ann").await;

@@ -102,6 +102,9 @@ pub struct PostDirect {
     pub client_id: ClientId,
     /// What.
     pub text: String,
+    /// As in [`PostText`]: the post to the same person before this one, if it had no answer yet.
+    #[serde(default)]
+    pub after: Option<ClientId>,
 }
 
 /// `watch_presence`, `unwatch_presence`.
