@@ -41,6 +41,24 @@ impl UserName {
     }
 }
 
+/// The form by which lists of names are ordered and searched: capitals do not matter.
+#[must_use]
+pub fn fold_case(text: &str) -> String {
+    caseless::default_case_fold_str(&text.nfc().collect::<String>()).nfc().collect()
+}
+
+/// Whether a name begins with `prefix`, or with what looks like it to a person.
+#[must_use]
+pub fn begins_like(name: &str, prefix: &str) -> bool {
+    let wanted = fold(prefix);
+    let longest = wanted.chars().count();
+    // Whole characters of the name only: the skeleton of `m` is `rn`, which does not make `r` a beginning of `maria`.
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    let beginnings = ends.filter_map(|end| name.get(..end)).map(fold);
+    let mut beginnings = beginnings.take_while(|beginning| beginning.chars().count() <= longest);
+    beginnings.any(|beginning| beginning == wanted)
+}
+
 /// The comparison form of a name: two texts with one fold look alike to a person.
 #[must_use]
 pub fn fold(text: &str) -> String {
@@ -174,6 +192,17 @@ mod tests {
         assert_eq!(latin.key(), cyrillic.key());
         assert_eq!(latin.key(), capital.key());
         assert_ne!(latin.key(), UserName::parse("paypa1s").unwrap().key());
+    }
+
+    #[test]
+    fn a_beginning_is_one_of_whole_characters_or_of_their_look_alikes() {
+        for (name, prefix) in [("maria", "mar"), ("maria", "MA"), ("m\u{430}ria", "mar"), ("maria", "m\u{430}"), ("1ina", "l")] {
+            assert!(begins_like(name, prefix), "{name} {prefix}");
+        }
+        for (name, prefix) in [("maria", "r"), ("maria", "aria"), ("ma", "mar"), ("rosa", "m")] {
+            assert!(!begins_like(name, prefix), "{name} {prefix}");
+        }
+        assert_eq!(fold_case("GARDEN 1\u{430}"), "garden 1\u{430}");
     }
 
     #[test]

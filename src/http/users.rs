@@ -24,7 +24,8 @@ const PREFIX_MAX_CHARS: usize = 64;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Find {
-    /// The beginning of a log-in name or display name; capitals and look-alikes do not matter.
+    /// The beginning of a log-in name or display name; capitals do not matter, and look-alikes are found, too. A page may be short, or
+    /// empty, although there is a `next`.
     prefix: Option<String>,
     /// Ids of people, separated by commas.
     ids: Option<String>,

@@ -144,9 +144,14 @@ pub fn at(instant: Timestamp) -> NaiveDateTime {
 /// The longest folded text an index holds, in characters.
 const KEY_CHARS: usize = 200;
 
-/// The folded form of a name as lists are ordered and searched by: cut, so that it fits its index on both databases.
+/// What a name looks like, by which people are found: cut, so that it fits its index on both databases.
 pub fn name_key(name: &str) -> String {
     crate::domain::text::fold(name).chars().take(KEY_CHARS).collect()
+}
+
+/// The form of a room's name by which the list of rooms is ordered and searched; as long.
+pub fn room_key(name: &str) -> String {
+    crate::domain::text::fold_case(name).chars().take(KEY_CHARS).collect()
 }
 
 #[cfg(test)]

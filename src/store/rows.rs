@@ -4,7 +4,7 @@
 use chrono::NaiveDateTime;
 use diesel::{AsChangeset, Insertable, Queryable};
 
-use super::columns::{Code, Id, at, int, name_key, number, revision, seq};
+use super::columns::{Code, Id, at, int, number, revision, room_key, seq};
 use super::error::StoreError;
 use super::schema::{members, messages, notices, rooms};
 use crate::domain::member::Member;
@@ -41,7 +41,7 @@ impl From<&Room> for RoomRow {
             id: room.id.into(),
             kind: room.kind.code(),
             name: room.name.clone(),
-            name_key: name_key(&room.name),
+            name_key: room_key(&room.name),
             topic: room.topic.clone(),
             history: room.history.code(),
             archived: room.archived,

@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod invitations;
 mod openapi;
+mod people;
 mod presence;
 mod promises;
 mod rates;

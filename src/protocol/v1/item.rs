@@ -81,7 +81,7 @@ pub struct Notice {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// The new name, topic or role, or the reason.
+    /// The new name, topic or role, or why somebody was kicked. Why somebody was banned stands in the list of bans only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// When, UTC.

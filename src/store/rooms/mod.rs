@@ -17,7 +17,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Page;
 use super::backend::Db;
-use super::columns::{Code, Id, name_key};
+use super::columns::{Code, Id, room_key};
 use super::error::StoreError;
 use super::rows::{MemberRow, RoomRow};
 use super::schema::{members, rooms};
@@ -86,7 +86,7 @@ impl RoomPlace {
     /// Where this room stands.
     #[must_use]
     pub fn of(room: &Room) -> Self {
-        Self { name_key: name_key(&room.name), id: room.id }
+        Self { name_key: room_key(&room.name), id: room.id }
     }
 }
 
@@ -152,7 +152,7 @@ pub async fn heads(db: &mut Db, of: &[RoomId]) -> Result<Vec<(RoomId, Revision)>
 /// Those of the database.
 pub async fn public(db: &mut Db, find: Option<&str>, after: Option<RoomPlace>, limit: usize) -> Result<Page<Room>, StoreError> {
     let (after_key, after_id) = after.map_or_else(|| (String::new(), Id([0; 16])), |place| (place.name_key, place.id.into()));
-    let pattern = find.map_or_else(|| "%".to_owned(), |text| format!("%{}%", literal(&name_key(text))));
+    let pattern = find.map_or_else(|| "%".to_owned(), |text| format!("%{}%", literal(&room_key(text))));
     let query = rooms::table
         .filter(rooms::kind.eq(RoomKind::Public.code()))
         .filter(rooms::deleted.eq(false))

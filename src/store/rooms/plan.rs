@@ -93,7 +93,9 @@ impl Plan {
 
     /// Puts somebody into any state but joined.
     pub fn put(&mut self, user: UserId, old: Option<&Member>, state: MemberState, kind: NoticeKind, reason: Option<String>) {
-        let revision = self.step(kind, Some(user), reason.clone());
+        // Why somebody was banned is for moderators, who have the list of bans; the timeline is for everybody.
+        let told = reason.clone().filter(|_| kind != NoticeKind::Banned);
+        let revision = self.step(kind, Some(user), told);
         let mut member = old.cloned().unwrap_or_else(|| fresh(self.room.id, user, self.now));
         if member.is_joined() {
             self.room.member_count = self.room.member_count.saturating_sub(1);
