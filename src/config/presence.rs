@@ -22,7 +22,8 @@ pub struct Presence {
     /// Shortest time between two writes of a person's last-active time.
     #[serde(deserialize_with = "duration")]
     pub last_active_flush: Duration,
-    /// Time in which every session's watches are checked once more against the rooms people share. The end of a membership is felt at once.
+    /// Time in which every session's watches are checked once more against the rooms people share. The end of a membership, room or
+    /// account is felt at once.
     #[serde(deserialize_with = "duration")]
     pub recheck_after: Duration,
     /// Messages waiting for the presence tracker.

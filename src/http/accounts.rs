@@ -156,6 +156,7 @@ pub async fn delete_me(
 ) -> Result<impl Responder, Problem> {
     let guess = parts.rates.password(from.0, actor.user)?;
     parts.rates.judged(&guess, parts.accounts.delete(actor, &body.password, async |user| depart(&parts, user).await).await)?;
+    parts.presence.membership_ended(actor.user);
     Ok(HttpResponse::NoContent())
 }
 

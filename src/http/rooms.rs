@@ -222,7 +222,12 @@ pub async fn update(
 /// Delete a room for everybody
 #[utoipa::path(delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = RoomId, Path)), responses((status = 204)))]
 pub async fn delete(parts: web::Data<Parts>, caller: Caller, room: web::Path<RoomId>) -> Result<HttpResponse, Problem> {
-    change(&parts, *room, caller.0, RoomChange::Delete).await?;
+    let room = *room;
+    change(&parts, room, caller.0, RoomChange::Delete).await?;
+    // The room is gone; should this fail, the tracker finds out by itself.
+    if let Ok(people) = parts.read("joined", move |db| Box::pin(async move { members::joined(db, room).await })).await {
+        parts.presence.room_ended(people);
+    }
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,7 +1,9 @@
 //! The presence tracker: one per node, permanent, on the core arbiter. It schedules and sends; every rule is in [`super::state`].
 //!
-//! What may be watched is decided by the store when a watch begins, again within a second of a [`MembershipEnded`] about either side, and
-//! for everything else that can end it (a room or an account deleted, a message lost) by a sweep over all sessions, once per `recheck_after`.
+//! What may be watched is decided by the store when a watch begins, again within a second of a [`MembershipEnded`] about either side, one
+//! session after the other after a [`RoomEnded`], and where such a message was lost by a sweep over all sessions, once per `recheck_after`.
+
+mod recheck;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -22,10 +24,10 @@ use crate::telemetry::metrics as names;
 
 use super::handle::Presence;
 use super::messages::{
-    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, SessionConnected, SessionDisconnected, Unwatch, Watch,
+    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected, Unwatch, Watch,
 };
 use super::neighbours::{Audience, Records, RelayNumber, Reported};
-use super::state::{Limits, Now, Profile, Tracker, Watching, hidden};
+use super::state::{Limits, Now, Profile, Tracker, Watching};
 
 /// What the tracker is started with.
 pub struct Parts {
@@ -93,6 +95,10 @@ pub struct PresenceTracker {
     endings: u64,
     /// Sessions the sweep has still to look at.
     sweep: Vec<SessionId>,
+    /// Sessions to be looked at now, as a room of theirs has ended; one question at a time, however large the room was.
+    urgent: Vec<SessionId>,
+    /// One of those is being looked at.
+    looking: bool,
     /// Ended watches a relay had no room to hear of.
     untold_ends: Vec<(Watching, RelayNumber)>,
 }
@@ -115,8 +121,9 @@ impl Supervised for PresenceTracker {
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.tracker = Tracker::new(self.parts.settings.limits);
         self.rebuilding.clear();
-        (self.asking, self.saving) = (false, false);
+        (self.asking, self.saving, self.looking) = (false, false, false);
         self.sweep.clear();
+        self.urgent.clear();
         self.untold_ends.clear();
     }
 }
@@ -224,6 +231,20 @@ impl Handler<Queued<MembershipEnded>> for PresenceTracker {
     }
 }
 
+impl Handler<Queued<RoomEnded>> for PresenceTracker {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<RoomEnded>, ctx: &mut Context<Self>) {
+        let members: HashSet<_> = message.open().0.into_iter().collect();
+        self.endings += 1;
+        // Both sides of a watch that it allowed were members: the watching sessions are all among theirs.
+        let watching = self.tracker.sessions().into_iter().filter_map(|session| self.tracker.watches_of(session));
+        let watching = watching.filter(|watching| members.contains(&watching.user) && !watching.users.is_empty());
+        self.urgent.extend(watching.map(|watching| watching.session));
+        self.look_on(ctx);
+    }
+}
+
 /// Who stands on the other side of a session's watches from `user`: whom it watches if it is theirs, else whose it is.
 fn other_sides(watching: &Watching, user: UserId) -> Vec<UserId> {
     if watching.user == user { watching.users.clone() } else { vec![watching.user] }
@@ -240,6 +261,8 @@ impl PresenceTracker {
             saving: false,
             endings: 0,
             sweep: Vec::new(),
+            urgent: Vec::new(),
+            looking: false,
             untold_ends: Vec::new(),
         }
     }
@@ -320,66 +343,6 @@ impl PresenceTracker {
             self.recheck(session, ctx);
         }
         Ok(())
-    }
-
-    /// Decides all watches of a session again.
-    fn recheck(&self, session: SessionId, ctx: &mut Context<Self>) {
-        let Some(watching) = self.tracker.watches_of(session) else {
-            return;
-        };
-        let allowed = self.parts.records.watchable(watching.user, watching.users.clone());
-        self.then(ctx, allowed, move |tracker, allowed, _| {
-            if let Ok(allowed) = allowed {
-                tracker.tracker.learn(&allowed);
-                let allowed: HashSet<_> = allowed.iter().map(|profile| profile.user).collect();
-                let users = watching.users.iter().filter(|user| !allowed.contains(user)).copied().collect();
-                tracker.end_watches(Watching { users, ..watching });
-            }
-        });
-    }
-
-    /// Ends the watches between `user` and those of `asked` who are not `allowed`.
-    fn end_watches_about(&mut self, user: UserId, asked: &[UserId], allowed: &[Profile]) {
-        let allowed: HashSet<_> = allowed.iter().map(|profile| profile.user).collect();
-        let parted: HashSet<_> = asked.iter().filter(|other| !allowed.contains(other)).copied().collect();
-        for watching in self.tracker.watches_about(user) {
-            let users = if watching.user == user {
-                watching.users.iter().filter(|other| parted.contains(other)).copied().collect()
-            } else if parted.contains(&watching.user) {
-                vec![user]
-            } else {
-                Vec::new()
-            };
-            self.end_watches(Watching { users, ..watching });
-        }
-    }
-
-    fn end_watches(&mut self, ended: Watching) {
-        if let Some((relay, users)) = self.tracker.unwatch(ended.session, &ended.users)
-            && !users.is_empty()
-        {
-            self.untold_ends.push((Watching { users, ..ended }, relay));
-            self.tell_ends();
-        }
-    }
-
-    /// Tells relays of watches that ended; one that has no room is told with the next tick.
-    fn tell_ends(&mut self) {
-        let audience = &self.parts.audience;
-        self.untold_ends.retain(|(ended, relay)| {
-            !audience.unwatched(*relay, (ended.user, ended.session), ended.users.clone(), hidden(&ended.users))
-        });
-    }
-
-    /// Goes on with the sweep, so fast that it ends in time.
-    fn sweep_on(&mut self, ctx: &mut Context<Self>) {
-        let Settings { coalesce, recheck_after, .. } = self.parts.settings;
-        let ticks = (recheck_after.as_millis() / coalesce.as_millis().max(1)).max(1);
-        let share = self.tracker.size().0.div_ceil(usize::try_from(ticks).unwrap_or(usize::MAX));
-        let rest = self.sweep.len().saturating_sub(share);
-        for session in self.sweep.split_off(rest) {
-            self.recheck(session, ctx);
-        }
     }
 
     /// Writes when people were last active, a statement at a time; what the writer has no room for waits for the next round.

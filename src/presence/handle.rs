@@ -13,7 +13,7 @@ use crate::telemetry::metrics as names;
 
 use super::actor::PresenceTracker;
 use super::messages::{
-    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, SessionConnected, SessionDisconnected, Unwatch, Watch,
+    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected, Unwatch, Watch,
 };
 use super::neighbours::RelayNumber;
 use super::state::Connected;
@@ -86,9 +86,14 @@ impl Presence {
         self.tell(InvisibleSet { user, invisible });
     }
 
-    /// A membership ended and that was committed: whoever watches whom because of it is looked at within a second.
+    /// A membership, or an account, ended and that was committed: whoever watches whom because of it is looked at within a second.
     pub fn membership_ended(&self, user: UserId) {
         self.tell(MembershipEnded(user));
+    }
+
+    /// A room with these members was deleted and that was committed: whoever watches whom because of it is looked at, one after the other.
+    pub fn room_ended(&self, members: Vec<UserId>) {
+        self.tell(RoomEnded(members));
     }
 
     /// Sends what may be lost.

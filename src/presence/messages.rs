@@ -80,3 +80,8 @@ pub struct InvisibleSet {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct MembershipEnded(pub UserId);
+
+/// From whoever deleted a room: those who shared it may not be allowed to watch each other any more. May be lost, then the sweep finds them.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RoomEnded(pub Vec<UserId>);

@@ -46,6 +46,19 @@ pub async fn page(
     Page::cut(rows.into_iter().map(named), limit)
 }
 
+/// Everybody who has joined a room, or had when it was deleted. Their number is limited.
+///
+/// # Errors
+/// Those of the database.
+pub async fn joined(db: &mut Db, room: RoomId) -> Result<Vec<UserId>, StoreError> {
+    let query = members::table
+        .filter(members::room.eq(Id::from(room)))
+        .filter(members::state.eq(MemberState::Joined.code()))
+        .select(members::user);
+    let ids: Vec<Id> = each!(db, |c| query.load(c).await)?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}
+
 /// The rooms in which somebody is in one state, by id; deleted rooms left out.
 ///
 /// # Errors

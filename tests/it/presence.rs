@@ -144,3 +144,37 @@ async fn when_somebody_was_last_active_survives_a_restart() {
     assert_eq!(asked["users"][0]["state"], json!("offline"));
     assert!(asked["users"][0]["last_active"].is_string(), "{asked}");
 }
+
+#[tokio::test]
+async fn the_end_of_a_room_ends_the_watches_of_those_who_shared_only_it() {
+    let server = quick().await;
+    let (ann, bob, room) = pair(&server).await;
+    let cem = Person::register(&server, "cem").await;
+    let other = ann.make_room("Garden", "public").await;
+    cem.join(&other).await;
+    let (mut anns, mut bobs, mut cems) = (ann.connect().await, bob.connect().await, cem.connect().await);
+    watch(&mut anns, &[&bob]).await;
+    hears(&mut anns, &bob, "online").await;
+    watch(&mut anns, &[&cem]).await;
+    hears(&mut anns, &cem, "online").await;
+    watch(&mut bobs, &[&ann]).await;
+    hears(&mut bobs, &ann, "online").await;
+    ann.delete(&format!("rooms/{room}")).await.ok();
+    assert!(hears(&mut anns, &bob, "offline").await["last_active"].is_null());
+    assert!(hears(&mut bobs, &ann, "offline").await["last_active"].is_null());
+    // Whoever shares another room is watched on.
+    cems.ask("set_presence", json!({"state": "away"})).await;
+    hears(&mut anns, &cem, "away").await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_account_ends_the_watches_of_it() {
+    // Going offline by itself takes longer than the test waits.
+    let server = Server::start_with(&[("presence.coalesce", "50ms"), ("presence.offline_after", "10m")]).await;
+    let (ann, bob, _) = pair(&server).await;
+    let (mut anns, _bobs) = (ann.connect().await, bob.connect().await);
+    watch(&mut anns, &[&bob]).await;
+    hears(&mut anns, &bob, "online").await;
+    bob.request(reqwest::Method::DELETE, "me", Some(json!({"password": crate::support::person::PASSWORD}))).await.ok();
+    assert!(hears(&mut anns, &bob, "offline").await["last_active"].is_null());
+}
