@@ -62,7 +62,14 @@ impl World {
         let (root, _failure) = Supervisor::root("test", policy);
         let relays = Relays::default();
         let feeds = Arc::new(NoFeeds);
-        let relay = LocalRelay::start(relay::Start { supervisor: &root, policy, mailbox: 100, feeds, relays: &relays });
+        let relay = LocalRelay::start(relay::Start {
+            supervisor: &root,
+            policy,
+            mailbox: 100,
+            turn_bytes: 1 << 18,
+            feeds,
+            relays: &relays,
+        });
         let persistence = Persistence::start(&root, policy, &self.test.store, &self.clock, &self.test.settings);
         let parts = Parts {
             store: self.test.store.clone(),

@@ -1,7 +1,8 @@
 //! The relay of one worker thread.
 //!
 //! Purpose: an actor takes what other threads send and applies it to the [`State`] that the sessions of its thread use directly through
-//! [`LocalRelay`]. All that one poll of the actor appends wakes each outbox once, so that a socket gets many frames in one write.
+//! [`LocalRelay`]. All that one poll of the actor appends wakes each outbox once, so that a socket gets many frames in one write; after
+//! so many bytes the sockets have a turn, so that an outbox is never full only because nobody could empty it (I4).
 //!
 //! Neighbours: [`super::handle`] is its outside; [`Feeds`] are the rooms, as far as a relay knows them.
 //! Class: permanent. After a panic the thread's outboxes close as *restarted* and the clients resume (I8).
@@ -22,7 +23,7 @@ use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
-use actix::{Actor, Context, Handler, Supervised};
+use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use metrics::Counter;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -36,6 +37,8 @@ pub struct Start<'a> {
     pub policy: RestartPolicy,
     /// Envelopes waiting, and as many signals.
     pub mailbox: u32,
+    /// Bytes of envelopes appended before the sockets of the thread have a turn: less than an outbox holds.
+    pub turn_bytes: usize,
     /// The rooms.
     pub feeds: Arc<dyn Feeds>,
     /// All relays of the node, which it joins.
@@ -60,6 +63,8 @@ impl LocalRelay {
             state: Rc::clone(&state),
             lane: Arc::clone(&lane),
             own: Rc::clone(&own),
+            turn_bytes: start.turn_bytes,
+            appended: 0,
             feeds: start.feeds,
             deliveries: metrics::counter!("hubbub_deliveries_total"),
         };
@@ -133,6 +138,9 @@ pub(super) struct Relay {
     lane: Arc<Lane>,
     /// Itself, to be named when it reports.
     own: Rc<OnceCell<RelayHandle>>,
+    turn_bytes: usize,
+    /// Bytes of envelopes since the sockets had a turn.
+    appended: usize,
     feeds: Arc<dyn Feeds>,
     deliveries: Counter,
 }
@@ -151,11 +159,16 @@ impl Supervised for Relay {
 impl Handler<Queued<Deliver>> for Relay {
     type Result = ();
 
-    fn handle(&mut self, message: Queued<Deliver>, _: &mut Context<Self>) {
+    fn handle(&mut self, message: Queued<Deliver>, ctx: &mut Context<Self>) {
         faults::panic_point("relay.panic");
         let Deliver(envelope) = message.open();
         self.append(&envelope);
         self.take_signals();
+        if self.appended >= self.turn_bytes {
+            self.appended = 0;
+            // What was woken by the appending runs before the next message is taken.
+            ctx.wait(tokio::task::yield_now().into_actor(self));
+        }
     }
 }
 
@@ -213,7 +226,7 @@ impl Handler<Queued<SignalsWait>> for Relay {
 }
 
 impl Relay {
-    fn append(&self, envelope: &Envelope) {
+    fn append(&mut self, envelope: &Envelope) {
         if faults::hit("relay.drop_envelope") {
             return;
         }
@@ -222,6 +235,9 @@ impl Relay {
         match appended {
             Appended::To { count, unused } => {
                 self.deliveries.increment(count as u64);
+                if count > 0 {
+                    self.appended += envelope.frame().len();
+                }
                 if let Some(attachment) = unused {
                     self.report(|feeds, own| feeds.unwanted(own, room, attachment));
                 }

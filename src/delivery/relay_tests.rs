@@ -10,6 +10,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 const MAILBOX: u32 = 4;
+/// Two envelopes reach it.
+const TURN: usize = 150;
 
 /// Remembers what was asked, and panics when told to.
 #[derive(Default)]
@@ -44,6 +46,10 @@ struct Bench {
 impl Bench {
     /// A relay with one session that receives a room live from revision 4 on.
     fn new(panics: bool) -> Self {
+        Self::with_outbox(panics, 1 << 20)
+    }
+
+    fn with_outbox(panics: bool, max_bytes: usize) -> Self {
         let policy = RestartPolicy::new(RestartClass::Permanent, 5, Duration::from_secs(60));
         let (supervisor, _) = Supervisor::root("test", policy);
         let (feeds, relays) = (Arc::new(Recorded { panics, ..Recorded::default() }), Relays::default());
@@ -51,10 +57,11 @@ impl Bench {
             supervisor: &supervisor,
             policy,
             mailbox: MAILBOX,
+            turn_bytes: TURN,
             feeds: Arc::clone(&feeds) as Arc<dyn Feeds>,
             relays: &relays,
         });
-        let (outbox, user, room) = (Outbox::new(1 << 20), UserId::generate(), RoomId::generate());
+        let (outbox, user, room) = (Outbox::new(max_bytes), UserId::generate(), RoomId::generate());
         let seat = relay.register(SessionId::generate(), user, LoginId::generate(), &outbox);
         relay.subscribe(seat, room).unwrap();
         relay.admit(seat, room, Revision(4), Sight { from_seq: Seq(1), joined_revision: Revision(1) });
@@ -85,6 +92,35 @@ async fn a_full_relay_says_so_and_takes_the_same_again_later() {
     assert_eq!(bench.settled().await, Some(Revision(8)));
     assert_eq!(bench.deliver(bench.room, 8, 9), Ok(()));
     assert_eq!(bench.settled().await, Some(Revision(9)));
+}
+
+/// Takes what waits whenever it is woken, as a socket does that reads all it is given; how many bytes that were.
+async fn empty(outbox: Outbox, bytes: Rc<std::cell::Cell<usize>>) {
+    std::future::poll_fn(|task| {
+        outbox.set_waker(task.waker());
+        let write = |slices: &[std::io::IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
+        bytes.set(bytes.get() + outbox.waiting_bytes());
+        outbox.flush(write).unwrap();
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+#[actix::test]
+async fn an_outbox_that_is_emptied_is_not_closed_for_what_comes_at_once() {
+    // Room for two envelopes and a half, of four that come in one turn of the relay.
+    let bench = Bench::with_outbox(false, 2 * TURN);
+    let bytes = Rc::new(std::cell::Cell::new(0));
+    let reading = actix::spawn(empty(bench.outbox.clone(), Rc::clone(&bytes)));
+    tokio::task::yield_now().await;
+    for number in 4..4 + u64::from(MAILBOX) {
+        assert_eq!(bench.deliver(bench.room, number, number + 1), Ok(()));
+    }
+    while bench.relay.handle().last_appended(bench.room).await.ok().flatten() != Some(Revision(8)) {}
+    tokio::task::yield_now().await;
+    assert_eq!(bench.outbox.closed(), None);
+    assert!(bytes.get() > 2 * TURN, "more than it holds at once: {}", bytes.get());
+    reading.abort();
 }
 
 #[actix::test]

@@ -53,6 +53,8 @@ pub(super) struct Surroundings {
     pub(super) rooms_awake_max: usize,
     /// Rows in a page read from the store.
     pub(super) page_rows: usize,
+    /// Text of posts that are delivered as one piece.
+    pub(super) piece_bytes: usize,
     pub(super) busy_retry_after: Duration,
     pub(super) commit_deadline: Duration,
     /// Pause before the store is asked again after it failed.
@@ -302,7 +304,7 @@ impl RoomActor {
                 awake.order.note_head(head);
                 count(&posts);
                 let answers = posting::answers(&posts);
-                let pieces = posting::changes(self.room, posts).into_iter().map(Committed::from);
+                let pieces = posting::changes(self.room, posts, self.with.piece_bytes).into_iter().map(Committed::from);
                 self.on_committed(pieces, ctx);
                 group.owed.settle(Ok(answers));
             }

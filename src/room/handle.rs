@@ -66,7 +66,7 @@ pub struct Start<'a> {
     pub relays: Relays,
     /// The time.
     pub clock: Clock,
-    /// Sections `room`, `limits`, `database`, `resume`.
+    /// Sections `room`, `limits`, `database`, `resume`, `session`.
     pub settings: &'a Config,
 }
 
@@ -84,6 +84,8 @@ impl Rooms {
             room_limits: RoomLimits::from(&settings.limits),
             rooms_awake_max: settings.limits.rooms_awake,
             page_rows: settings.resume.page_rows,
+            // As much as a relay appends in one turn.
+            piece_bytes: settings.session.outbox_max.as_usize() / 4,
             busy_retry_after: settings.database.busy_retry_after,
             commit_deadline: settings.database.commit_deadline,
             retry_after: settings.database.retry_max,

@@ -80,8 +80,9 @@ impl Node {
             settings: &settings,
         });
         let feeds = Arc::new(rooms.clone());
-        let relay =
-            LocalRelay::start(relay::Start { supervisor: &root, policy: permanent, mailbox: 1000, feeds, relays: &relays });
+        let start =
+            relay::Start { supervisor: &root, policy: permanent, mailbox: 1000, turn_bytes: 1 << 18, feeds, relays: &relays };
+        let relay = LocalRelay::start(start);
         Self { test, rooms, relay, room, ann, bob, root }
     }
 

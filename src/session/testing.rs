@@ -258,6 +258,7 @@ impl Listener {
             supervisor: &supervisor,
             policy,
             mailbox: 10_000,
+            turn_bytes: 1 << 18,
             feeds: Arc::new(NoFeeds),
             relays: &relays,
         });

@@ -100,19 +100,25 @@ pub fn all_refused(refusal: Refusal, posts: usize) -> Answers {
     (0..posts).map(|number| Err(if number == 0 { refusal } else { behind })).collect()
 }
 
-/// What a group changed, in pieces of consecutive revisions; nearly always one.
+/// What a group changed, in pieces of consecutive revisions; nearly always one. A piece becomes one frame, so it ends with the message
+/// that brings its text to `piece_bytes`: else a group alone could be more than the outboxes of those who read it hold (I4).
 #[must_use]
-pub fn changes(room: RoomId, outcomes: Vec<PostOutcome>) -> Vec<Changes> {
+pub fn changes(room: RoomId, outcomes: Vec<PostOutcome>, piece_bytes: usize) -> Vec<Changes> {
     let mut pieces: Vec<Changes> = Vec::new();
+    let mut bytes = 0;
     for outcome in outcomes {
         let PostOutcome::Stored(message) = outcome else { continue };
-        let revision = message.revision;
+        let (revision, length) = (message.revision, message.text.len());
         match pieces.last_mut() {
-            Some(piece) if piece.to == revision.previous() => {
+            Some(piece) if piece.to == revision.previous() && bytes < piece_bytes => {
                 piece.to = revision;
                 piece.items.push(Item::Message(message));
+                bytes += length;
             }
-            _ => pieces.push(Changes { room, from: revision.previous(), to: revision, items: vec![Item::Message(message)] }),
+            _ => {
+                pieces.push(Changes { room, from: revision.previous(), to: revision, items: vec![Item::Message(message)] });
+                bytes = length;
+            }
         }
     }
     pieces
@@ -131,6 +137,13 @@ mod tests {
         Post { author, client_id: ClientId::generate(), text: MessageText::stored(text.into()) }
     }
 
+    #[test]
+    fn a_group_with_much_text_comes_in_pieces_that_follow_each_other() {
+        let pieces = changes(room(0, 0).id, (1..=5).map(stored).collect(), 15);
+        let spans: Vec<_> = pieces.iter().map(|piece| (piece.from.0, piece.to.0, piece.items.len())).collect();
+        assert_eq!(spans, [(0, 2, 2), (2, 4, 2), (4, 5, 1)]);
+    }
+
     fn stored(number: u64) -> PostOutcome {
         PostOutcome::Stored(Message {
             room: room(0, 0).id,
@@ -138,7 +151,7 @@ mod tests {
             revision: Revision(number),
             author: UserId::generate(),
             client_id: ClientId::generate(),
-            text: String::new(),
+            text: "ten bytes.".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
         })
     }
@@ -168,7 +181,7 @@ mod tests {
     #[test]
     fn a_run_is_one_piece_and_a_gap_in_it_makes_two() {
         let refused = PostOutcome::Refused(Fault::Banned);
-        let pieces = changes(room(0, 0).id, vec![stored(4), refused, stored(5), stored(7)]);
+        let pieces = changes(room(0, 0).id, vec![stored(4), refused, stored(5), stored(7)], 1000);
         let spans: Vec<_> = pieces.iter().map(|piece| (piece.from.0, piece.to.0, piece.items.len())).collect();
         assert_eq!(spans, [(3, 5, 2), (6, 7, 1)]);
     }
@@ -178,7 +191,7 @@ mod tests {
         let repeat = PostOutcome::Repeat { seq: Seq(3), revision: Revision(8), created_at: DateTime::UNIX_EPOCH };
         let answer = answers(std::slice::from_ref(&repeat)).pop().unwrap().unwrap();
         assert!(answer.repeat && answer.seq == Seq(3));
-        assert!(changes(room(0, 0).id, vec![repeat]).is_empty());
+        assert!(changes(room(0, 0).id, vec![repeat], 1000).is_empty());
     }
 
     #[test]
