@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use crate::domain::fault::Fault;
 
+/// What [`StoreError::RowRefused`] says of a row that is there already.
+pub(super) const UNIQUE_KEY: &str = "unique key";
+
 /// Why the store did not do it. No variant carries stored text (I12).
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StoreError {
@@ -80,7 +83,7 @@ impl From<DieselError> for StoreError {
 
 fn from_database(kind: &DatabaseErrorKind, message: &str) -> StoreError {
     match kind {
-        DatabaseErrorKind::UniqueViolation => StoreError::RowRefused("unique key"),
+        DatabaseErrorKind::UniqueViolation => StoreError::RowRefused(UNIQUE_KEY),
         DatabaseErrorKind::ForeignKeyViolation => StoreError::RowRefused("foreign key"),
         DatabaseErrorKind::NotNullViolation => StoreError::RowRefused("missing value"),
         DatabaseErrorKind::CheckViolation => StoreError::RowRefused("check"),

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::backend::Db;
 use super::columns::{Id, at};
-use super::error::StoreError;
+use super::error::{StoreError, UNIQUE_KEY};
 use super::operation::{Operation, Reply};
 use super::schema::operations;
 use crate::domain::fault::Fault;
@@ -84,7 +84,7 @@ async fn insert(db: &mut Db, key: &OperationKey, answer: &str, now: Timestamp) -
     ));
     match each!(db, |c| query.execute(c).await).map_err(StoreError::from) {
         // The same command was under way elsewhere and has won: run again, this is its repeat.
-        Err(StoreError::RowRefused("unique key")) => Err(StoreError::Contention("operation key".to_owned())),
+        Err(StoreError::RowRefused(UNIQUE_KEY)) => Err(StoreError::Contention("operation key".to_owned())),
         Err(error) => Err(error),
         Ok(_) => Ok(()),
     }

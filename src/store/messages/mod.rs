@@ -1,4 +1,5 @@
-//! Posts: the hot path. What a batch does, and in which order, stands in `append`; history is read in `history`.
+//! Posts: the hot path. What a batch does, and in which order, stands in `append`; its statements, which differ for good reason, in `sqlite`
+//! and `mysql`; history is read in `history`.
 //!
 //! *Invariants.* `seq` and `revision` are dense, given under the lock of the room's counter row (I1). A post is stored once, however
 //! often it is sent (I3): repeats are looked up under that lock, before the verdict counts. A verdict counts only for the
@@ -6,27 +7,26 @@
 //!
 //! *Must not know*: why a post is refused (the room decided), how batches come about (persistence).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod mysql;
+mod sqlite;
 
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use sha2::{Digest, Sha256};
 
 use super::backend::Db;
 use super::columns::{Id, at, int, revision, seq};
-use super::error::StoreError;
+use super::error::{StoreError, UNIQUE_KEY};
 use super::operation::{Operation, Reply};
 use super::rows::MessageRow;
-use super::schema::{messages, rooms};
 use crate::domain::fault::Fault;
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Message, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Timestamp;
 use crate::faults;
-
-/// Rows in one INSERT; keeps the number of bound values below what both databases take.
-const ROWS_PER_INSERT: usize = 1000;
 
 /// Posts of one room that belong together: they are numbered in this order, without another between them.
 #[derive(Clone, Debug)]
@@ -99,11 +99,28 @@ pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<V
     faults::panic_point("store.panic");
     #[cfg(feature = "faults")]
     let appends = &breach::forget_repeats(appends);
-    let ids: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
-    let counters = lock(db, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let rooms: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
+    let counters = lock(db, rooms.into_iter().collect()).await?;
+    // A repeat is rare, and the unique key finds it too. Where a question costs a round trip it is asked in advance only if a verdict
+    // depends on the answer.
+    if matches!(db, Db::Mysql(_)) && appends.iter().all(|append| is_plain(append, &counters)) {
+        match decide_and_write(db, Batch::new(now, counters.clone(), HashMap::new()), appends).await {
+            Err(StoreError::RowRefused(UNIQUE_KEY)) => {}
+            done => return done,
+        }
+    }
     let keys: BTreeSet<Key> = appends.iter().flat_map(keys).collect();
-    let stored = repeats(db, &keys.into_iter().collect::<Vec<_>>()).await?;
-    let mut batch = Batch { now, counters, stored, rows: Vec::new() };
+    let stored = repeats(db, keys.into_iter().collect()).await?;
+    decide_and_write(db, Batch::new(now, counters, stored), appends).await
+}
+
+/// Nothing is to be refused, so it makes no difference what is a repeat as long as none is stored again.
+fn is_plain(append: &Append, counters: &HashMap<Id, Counter>) -> bool {
+    let fresh = |counter: &Counter| counter.policy_revision == int(append.policy_revision.0);
+    counters.get(&append.room.into()).is_none_or(fresh) && append.posts.iter().all(|(_, verdict)| verdict.is_ok())
+}
+
+async fn decide_and_write(db: &mut Db, mut batch: Batch, appends: &[Append]) -> Result<Vec<AppendOutcome>, StoreError> {
     let outcomes = appends.iter().map(|append| batch.decide(append)).collect::<Result<_, _>>()?;
     write(db, batch).await?;
     Ok(outcomes)
@@ -134,7 +151,7 @@ struct StoredPost {
     seq: i64,
     revision: i64,
     body_hash: Id,
-    created_at: chrono::NaiveDateTime,
+    created_at: NaiveDateTime,
 }
 
 /// A room's locked counters, raised as posts are numbered.
@@ -144,7 +161,7 @@ struct Counter {
     last_seq: i64,
     head: i64,
     policy_revision: i64,
-    last_created_at: chrono::NaiveDateTime,
+    last_created_at: NaiveDateTime,
     added: i64,
 }
 
@@ -158,6 +175,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn new(now: Timestamp, counters: HashMap<Id, Counter>, stored: HashMap<Key, StoredPost>) -> Self {
+        Self { now, counters, stored, rows: Vec::new() }
+    }
+
     fn decide(&mut self, append: &Append) -> Result<AppendOutcome, StoreError> {
         let room = Id::from(append.room);
         let Some(mut counter) = self.counters.get(&room).copied().filter(|counter| !counter.deleted) else {
@@ -218,140 +239,36 @@ impl Batch {
     }
 }
 
+/// What an append needs of `rooms`: id, deleted, last seq, head, policy revision, newest time.
+type CounterRow = (Id, bool, i64, i64, i64, NaiveDateTime);
+
 /// Reads the rooms' counters and locks them, in the order of their ids. On SQLite `BEGIN IMMEDIATE` is the lock.
-async fn lock(db: &mut Db, ids: &[Id]) -> Result<HashMap<Id, Counter>, StoreError> {
-    type Columns = (Id, bool, i64, i64, i64, chrono::NaiveDateTime);
-    let columns = (rooms::id, rooms::deleted, rooms::last_seq, rooms::head, rooms::policy_revision, rooms::last_created_at);
-    let rows: Vec<Columns> = match (db, ids) {
-        // One room: a statement that stays prepared.
-        (Db::Sqlite(c), [id]) => rooms::table.select(columns).filter(rooms::id.eq(id)).load(c).await?,
-        (Db::Mysql(c), [id]) => rooms::table.select(columns).filter(rooms::id.eq(id)).for_update().load(c).await?,
-        (Db::Sqlite(c), _) => rooms::table.select(columns).filter(rooms::id.eq_any(ids)).load(c).await?,
-        (Db::Mysql(c), _) => {
-            let rooms = rooms::table.select(columns).filter(rooms::id.eq_any(ids)).order(rooms::id);
-            rooms.for_update().load(c).await?
-        }
+async fn lock(db: &mut Db, ids: Vec<Id>) -> Result<HashMap<Id, Counter>, StoreError> {
+    let rows = match db {
+        Db::Sqlite(connection) => sqlite::counters(connection, ids).await?,
+        Db::Mysql(connection) => mysql::lock_counters(connection, &ids).await?,
     };
-    let counter = |(id, deleted, last_seq, head, policy_revision, last_created_at): Columns| {
+    let counter = |(id, deleted, last_seq, head, policy_revision, last_created_at): CounterRow| {
         (id, Counter { deleted, last_seq, head, policy_revision, last_created_at, added: 0 })
     };
     Ok(rows.into_iter().map(counter).collect())
 }
 
 /// Which of these posts are stored already.
-async fn repeats(db: &mut Db, keys: &[Key]) -> Result<HashMap<Key, StoredPost>, StoreError> {
-    let columns = (messages::seq, messages::revision, messages::body_hash, messages::created_at);
-    let mut found = HashMap::new();
-    match db {
-        // No round trips to save: one prepared statement, once for each post, beats one that is planned anew for each batch.
-        Db::Sqlite(c) => {
-            for key in keys {
-                let one = messages::table.select(columns).filter(is(key));
-                found.extend(one.first::<StoredPost>(c).await.optional()?.map(|stored| (*key, stored)));
-            }
-        }
-        Db::Mysql(c) => match keys {
-            [key] => {
-                let one = messages::table.select(columns).filter(is(key));
-                found.extend(one.first::<StoredPost>(c).await.optional()?.map(|stored| (*key, stored)));
-            }
-            keys => {
-                for (key, stored) in many_repeats(c, keys).await? {
-                    found.insert(key, stored);
-                }
-            }
-        },
-    }
-    Ok(found)
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn is<'a>(key: &'a Key) -> _ {
-    let room: &'a Id = &key.0;
-    let author: &'a Id = &key.1;
-    let client_id: &'a Id = &key.2;
-    messages::room.eq(room).and(messages::author.eq(author)).and(messages::client_id.eq(client_id))
-}
-
-/// diesel has no row values, hence the text; the values are bound.
-async fn many_repeats(
-    connection: &mut diesel_async::AsyncMysqlConnection,
-    keys: &[Key],
-) -> Result<Vec<(Key, StoredPost)>, StoreError> {
-    use diesel::sql_types::{BigInt, Binary, Timestamp};
-
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Binary)]
-        room: Id,
-        #[diesel(sql_type = Binary)]
-        author: Id,
-        #[diesel(sql_type = Binary)]
-        client_id: Id,
-        #[diesel(sql_type = BigInt)]
-        seq: i64,
-        #[diesel(sql_type = BigInt)]
-        revision: i64,
-        #[diesel(sql_type = Binary)]
-        body_hash: Id,
-        #[diesel(sql_type = Timestamp)]
-        created_at: chrono::NaiveDateTime,
-    }
-
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let tuples = vec!["(?, ?, ?)"; keys.len()].join(", ");
-    let mut query = diesel::sql_query(format!(
-        "SELECT room, author, client_id, seq, revision, body_hash, created_at FROM messages FORCE INDEX (messages_by_client_id) \
-         WHERE (room, author, client_id) IN ({tuples})"
-    ))
-    .into_boxed::<diesel::mysql::Mysql>();
-    for (room, author, client_id) in keys {
-        query = query.bind::<Binary, _>(room).bind::<Binary, _>(author).bind::<Binary, _>(client_id);
-    }
-    let rows: Vec<Row> = query.load(connection).await?;
-    let stored =
-        |row: &Row| StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
-    Ok(rows.iter().map(|row| ((row.room, row.author, row.client_id), stored(row))).collect())
+async fn repeats(db: &mut Db, keys: Vec<Key>) -> Result<HashMap<Key, StoredPost>, StoreError> {
+    let found = match db {
+        Db::Sqlite(connection) => sqlite::repeats(connection, keys).await?,
+        Db::Mysql(connection) => mysql::repeats(connection, &keys).await?,
+    };
+    Ok(found.into_iter().collect())
 }
 
 async fn write(db: &mut Db, batch: Batch) -> Result<(), StoreError> {
-    let raised = raised(&batch.counters);
-    insert(db, batch.rows).await?;
-    for ((added, last_created_at), ids) in raised {
-        let values = (
-            rooms::last_seq.eq(rooms::last_seq + added),
-            rooms::head.eq(rooms::head + added),
-            rooms::last_created_at.eq(last_created_at),
-        );
-        match ids.as_slice() {
-            [id] => each!(db, |c| diesel::update(rooms::table).filter(rooms::id.eq(id)).set(values).execute(c).await)?,
-            ids => each!(db, |c| diesel::update(rooms::table).filter(rooms::id.eq_any(ids)).set(values).execute(c).await)?,
-        };
-    }
-    Ok(())
-}
-
-/// Rooms that are raised alike share one UPDATE: nearly always all of them.
-fn raised(counters: &HashMap<Id, Counter>) -> BTreeMap<(i64, chrono::NaiveDateTime), Vec<Id>> {
-    let mut raised: BTreeMap<_, Vec<Id>> = BTreeMap::new();
-    for (id, counter) in counters.iter().filter(|(_, counter)| counter.added > 0) {
-        raised.entry((counter.added, counter.last_created_at)).or_default().push(*id);
-    }
-    raised
-}
-
-async fn insert(db: &mut Db, mut rows: Vec<MessageRow>) -> Result<(), StoreError> {
-    if let ([row], Db::Mysql(c)) = (rows.as_slice(), &mut *db) {
-        // One message: a statement that stays prepared.
-        diesel::insert_into(messages::table).values(row).execute(c).await?;
-        return Ok(());
-    }
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS_PER_INSERT));
-        let part = std::mem::replace(&mut rows, rest);
-        batch!(db, diesel::insert_into(messages::table).values(part))?;
+    let mut raised: Vec<(Id, Counter)> = batch.counters.into_iter().filter(|(_, counter)| counter.added > 0).collect();
+    raised.sort_unstable_by_key(|(id, _)| *id);
+    match db {
+        Db::Sqlite(connection) => sqlite::write(connection, batch.rows, raised).await?,
+        Db::Mysql(connection) => mysql::write(connection, batch.rows, &raised).await?,
     }
     Ok(())
 }
