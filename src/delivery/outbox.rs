@@ -24,8 +24,6 @@ use std::time::Duration;
 
 /// Frames in one vectored write. Past some dozens a longer vector saves nothing; it lives on the stack.
 const SLICES: usize = 64;
-/// A drained queue keeps its buffer up to so many frames: a session with an event now and then need not allocate for each.
-const KEEP_FRAMES: usize = 4;
 
 /// Frames for one socket and notes for its session. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -204,9 +202,8 @@ impl Outbox {
                 Err(error) => return Err(error),
             }
         }
-        if state.frames.capacity() > KEEP_FRAMES {
-            state.frames = VecDeque::new();
-        }
+        // Most sessions are idle most of the time: a buffer for each would be memory for nobody, and beside the write a new one costs nothing.
+        state.frames = VecDeque::new();
         Ok(state.close.map_or(Flushed::Empty, Flushed::Closed))
     }
 }
