@@ -151,7 +151,7 @@ impl Judge<'_> {
                         format!("room {room} seq {seq}: revision {revision} is not above the one before")
                     });
                 }
-                if message.created_at < before.created_at {
+                if instant(&message.created_at) < instant(&before.created_at) {
                     self.found.add(Breach::Reordered, || format!("room {room} seq {seq}: created before the message before it"));
                 }
             }
@@ -270,4 +270,10 @@ impl Judge<'_> {
 fn is_owed(member: &MemberLedger, revision: u64) -> bool {
     let skipped = |(from, to): &(u64, u64)| *from < revision && revision <= *to;
     member.from.is_some_and(|from| from < revision) && !member.skipped.iter().any(skipped)
+}
+
+/// RFC 3339 leaves the number of digits after the second open, so texts are not in the order of their times. `None`, which is before all times, is
+/// not a time.
+fn instant(text: &str) -> Option<chrono::DateTime<chrono::FixedOffset>> {
+    chrono::DateTime::parse_from_rfc3339(text).ok()
 }

@@ -94,6 +94,14 @@ fn revisions_and_times_that_run_backwards_are_reordered() {
 }
 
 #[test]
+fn times_are_compared_and_not_their_texts() {
+    let (ledger, mut history) = good();
+    history[1].created_at = "2026-11-22T10:00:01.123Z".into();
+    history[2].created_at = "2026-11-22T10:00:01.123456Z".into();
+    assert_eq!(found(&ledger, history), []);
+}
+
+#[test]
 fn a_number_that_is_missing_is_a_gap() {
     let (ledger, mut history) = good();
     history.push(Stored {
@@ -101,7 +109,7 @@ fn a_number_that_is_missing_is_a_gap() {
         revision: 15,
         stamp: None,
         author: Uuid::nil(),
-        created_at: "2026-11-22T11".into(),
+        created_at: "2026-11-22T11:00:00Z".into(),
         ..history[0].clone()
     });
     let found = found(&ledger, history);
