@@ -43,6 +43,8 @@ pub struct Session {
     timer: Pin<Box<Sleep>>,
     /// The other side has closed its half.
     ended: bool,
+    /// The turn before this one left its writing to this one.
+    held_back: bool,
     _place: Place,
 }
 
@@ -112,7 +114,7 @@ impl Session {
         };
         let timer = Box::pin(sleep_until(until));
         // The address is of no use: nobody sends to a session.
-        drop(supervisor.spawn(spec, |_| Self { socket, core, early, timer, ended: false, _place: place }));
+        drop(supervisor.spawn(spec, |_| Self { socket, core, early, timer, ended: false, held_back: false, _place: place }));
     }
 
     /// One turn: whatever woke the task, everything is looked at.
@@ -127,6 +129,9 @@ impl Session {
                 self.core.begin_closing();
             }
             self.read(ctx, cx, &mut reads);
+            if self.holds_back(cx) {
+                return Poll::Pending;
+            }
             match self.socket.flush(&self.core.outbox, cx) {
                 Err(_) => return self.end(ctx),
                 Ok(Flushed::Closed(_)) if self.core.stage == Stage::Closing => {
@@ -149,6 +154,17 @@ impl Session {
             self.keep_time(cx);
         }
         Poll::Pending
+    }
+
+    /// Whether what waits is written in the next turn only. A committed post reaches its sender twice, as an event and as a reply; the reply is often
+    /// a step behind, in the same round of this thread. Waiting for the end of the round makes one write of two.
+    fn holds_back(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+        let expects = self.core.stage == Stage::Open && self.core.open.as_ref().is_some_and(|open| open.in_flight > 0);
+        self.held_back = expects && !self.held_back && self.core.outbox.waiting_bytes() > 0;
+        if self.held_back {
+            cx.waker().wake_by_ref();
+        }
+        self.held_back
     }
 
     /// Leaves the actor with nothing to do, and so with its end.

@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use super::backend::{Connector, Db, Role, mysql};
+use super::checkpoints;
 use super::error::StoreError;
 use super::operation::{Operation, Reply};
 use crate::config::Database;
@@ -102,6 +103,11 @@ impl Store {
         };
         let store = Self { inner: Arc::new(inner) };
         store.check(settings).await?;
+        if store.is_file() {
+            // It ends with the store, or with its threads.
+            let writers = store.inner.writers.clone();
+            drop(store.spawn(checkpoints::run(store.connector(), move || writers.is_closed())));
+        }
         Ok(store)
     }
 

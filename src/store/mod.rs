@@ -14,6 +14,7 @@ pub mod backend;
 
 mod access;
 pub mod backup;
+mod checkpoints;
 mod columns;
 mod error;
 pub mod history;

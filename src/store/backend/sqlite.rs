@@ -21,9 +21,9 @@ pub const FILE_NAME: &str = "hubbub.sqlite";
 /// Once a checkpoint has emptied it, the write-ahead log is cut back to this many bytes.
 const JOURNAL_SIZE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Pages in the write-ahead log after which a commit brings them into the database file. Busy rooms write the same pages again and again: the
-/// longer they gather, the fewer are copied; the wait of the commit that copies them is what bounds this.
-const CHECKPOINT_PAGES: u32 = 8_000;
+/// Pages in the write-ahead log after which a commit brings them into the database file itself. Far beyond what `checkpoints` lets gather beside
+/// the commits: for programs that do not run it, and should it fail.
+const CHECKPOINT_PAGES: u32 = 16_000;
 
 /// Runs the blocking call where it stands: the store's threads are there to block, and handing each statement to another thread
 /// costs more than most statements.
