@@ -21,7 +21,7 @@ use crate::protocol::v1::reply::{Posted, ResetReason};
 use crate::protocol::v1::{item, push};
 use crate::session::resume::{self, Question};
 use crate::store::history::{self, HistoryPage, Place};
-use crate::store::streams;
+use crate::store::streams::{self, PageMax};
 
 /// A message to be posted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -203,8 +203,9 @@ pub async fn changes(
         return Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: None, reset: Some(reason) }));
     }
     let room = *room;
+    let max = PageMax { rows, bytes: parts.settings.session.outbox_max.as_usize() / 4 };
     let read =
-        parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, sight, after, head, rows).await }));
+        parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, sight, after, head, max).await }));
     let changes = push::Changes::from(&read.await?);
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }

@@ -33,6 +33,7 @@ use crate::persistence::owed::Owed;
 use crate::store::Store;
 use crate::store::messages::{AppendOutcome, PostOutcome};
 use crate::store::rooms::{ChangeRoom, Changed, RoomLimits};
+use crate::store::streams::PageMax;
 use crate::supervision::mailbox::Queued;
 use crate::telemetry::metrics as names;
 
@@ -51,8 +52,8 @@ pub(super) struct Surroundings {
     pub(super) settings: config::Room,
     pub(super) room_limits: RoomLimits,
     pub(super) rooms_awake_max: usize,
-    /// Rows in a page read from the store.
-    pub(super) page_rows: usize,
+    /// Of a page read from the store.
+    pub(super) page_max: PageMax,
     /// Text of posts that are delivered as one piece.
     pub(super) piece_bytes: usize,
     pub(super) busy_retry_after: Duration,

@@ -24,7 +24,8 @@ use crate::domain::message::Changes;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::policy::Sight;
-use crate::store::{Store, StoreError, rooms, streams};
+use crate::store::streams::{self, PageMax};
+use crate::store::{Store, StoreError, rooms};
 use crate::telemetry::metrics as names;
 
 /// How long a missing revision may still come by itself: answers of one batch overtake each other by no more than that.
@@ -137,7 +138,7 @@ impl RoomActor {
             return;
         };
         metrics::counter!(names::ROOM_GAPS).increment(1);
-        let page = page(&self.with.store, self.room, gap.after, gap.to, self.with.page_rows);
+        let page = page(&self.with.store, self.room, gap.after, gap.to, self.with.page_max);
         ctx.spawn(page.into_actor(self).map(|page, room, ctx| match page {
             Ok(changes) => {
                 if let Some(awake) = &mut room.awake {
@@ -167,7 +168,7 @@ impl RoomActor {
     }
 
     fn read_for_relays(&mut self, from: Revision, head: Revision, ctx: &mut Context<Self>) {
-        let page = page(&self.with.store, self.room, from, head, self.with.page_rows);
+        let page = page(&self.with.store, self.room, from, head, self.with.page_max);
         ctx.spawn(page.into_actor(self).map(move |page, room, ctx| room.fed(from, page, ctx)));
     }
 
@@ -201,10 +202,10 @@ fn page(
     room: RoomId,
     from: Revision,
     to: Revision,
-    rows: usize,
+    max: PageMax,
 ) -> impl Future<Output = Result<Changes, StoreError>> + use<> {
     let store = store.clone();
     async move {
-        store.read(move |db| Box::pin(async move { streams::room_changes(db, room, EVERYTHING, from, to, rows).await })).await
+        store.read(move |db| Box::pin(async move { streams::room_changes(db, room, EVERYTHING, from, to, max).await })).await
     }
 }

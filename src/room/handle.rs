@@ -32,6 +32,7 @@ use crate::persistence::handle::Persistence;
 use crate::persistence::owed::Owed;
 use crate::store::Store;
 use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits};
+use crate::store::streams::PageMax;
 use crate::supervision::mailbox::{Mailbox, Queued};
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::reply::{Answer, reply};
@@ -83,7 +84,7 @@ impl Rooms {
             settings: settings.room.clone(),
             room_limits: RoomLimits::from(&settings.limits),
             rooms_awake_max: settings.limits.rooms_awake,
-            page_rows: settings.resume.page_rows,
+            page_max: PageMax { rows: settings.resume.page_rows, bytes: settings.session.outbox_max.as_usize() / 4 },
             // As much as a relay appends in one turn.
             piece_bytes: settings.session.outbox_max.as_usize() / 4,
             busy_retry_after: settings.database.busy_retry_after,

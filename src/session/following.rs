@@ -18,6 +18,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::RoomCursor;
 use crate::protocol::v1::push::{Push, Unsubscribed};
 use crate::protocol::v1::reply::{self, SubscribedRoom};
+use crate::store::streams::PageMax;
 use actix::{AsyncContext, Context};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -202,8 +203,10 @@ impl Core {
             return open.queue.was_read(turn, None);
         };
         let shared = &self.thread.shared;
-        let rows = shared.config.resume.page_rows;
-        let page = shared.neighbours.room_changes(turn.room, behind.sight, behind.cursor, behind.target, rows);
+        // Not more than finds room beside the events that wait already.
+        let bytes = shared.config.session.outbox_max.as_usize() / 4;
+        let max = PageMax { rows: shared.config.resume.page_rows, bytes };
+        let page = shared.neighbours.room_changes(turn.room, behind.sight, behind.cursor, behind.target, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
             match page {

@@ -18,7 +18,8 @@ use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::Posted;
 use crate::room::handle::{Answered, Rooms};
 use crate::room::state::posting;
-use crate::store::{Store, StoreError, people, streams};
+use crate::store::streams::{self, PageMax};
+use crate::store::{Store, StoreError, people};
 use crate::telemetry::metrics as names;
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,11 +84,11 @@ impl Neighbours for Node {
         self.rooms.detach(room, relay, attachment);
     }
 
-    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max_rows: usize) -> Promise<Changes> {
+    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
         let store = self.store.clone();
         Box::pin(async move {
             let read =
-                store.read(move |db| Box::pin(async move { streams::room_changes(db, room, sight, from, head, max_rows).await }));
+                store.read(move |db| Box::pin(async move { streams::room_changes(db, room, sight, from, head, max).await }));
             timed("resume_room", read).await
         })
     }

@@ -11,6 +11,7 @@ use crate::domain::user::Actor;
 use crate::policy::Sight;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::Posted;
+use crate::store::streams::PageMax;
 use futures_util::future::LocalBoxFuture;
 
 /// An answer to come. It comes within the deadline of whoever was asked; when they fail, as a refusal.
@@ -64,7 +65,7 @@ pub trait Neighbours {
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
 
     /// The rows of a room that changed in (from, head], or in the first part of it.
-    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max_rows: usize) -> Promise<Changes>;
+    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes>;
 
     /// Posts one after the other, as one run: an answer to each. After a refusal that may be retried all later ones are refused (I1).
     fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>>;

@@ -19,6 +19,7 @@ use crate::domain::user::Actor;
 use crate::policy::Sight;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::Posted;
+use crate::store::streams::PageMax;
 use crate::supervision::policy::{RestartClass, RestartPolicy};
 use crate::supervision::tree::Supervisor;
 use actix_http::{HttpService, Request, Response};
@@ -183,12 +184,12 @@ impl Neighbours for Shown {
         }
     }
 
-    fn room_changes(&self, room: RoomId, _: Sight, from: Revision, head: Revision, max_rows: usize) -> Promise<Changes> {
+    fn room_changes(&self, room: RoomId, _: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
         if self.0.busy_pages.get() > 0 {
             self.0.busy_pages.set(self.0.busy_pages.get() - 1);
             self.0.say(room, UserId::generate(), ClientId::generate(), "meanwhile");
         }
-        let to = head.0.min(from.0 + max_rows as u64);
+        let to = head.0.min(from.0 + max.rows as u64);
         let rooms = self.0.rooms.borrow();
         let items = rooms[&room].items.iter().filter(|item| item.revision() > from && item.revision().0 <= to);
         now(Ok(Changes { room, from, to: Revision(to), items: items.cloned().collect() }))

@@ -22,7 +22,16 @@ use crate::domain::order::Revision;
 use crate::domain::stream::{StreamItem, UserChanges};
 use crate::policy::Sight;
 
-/// The rows of a room that changed in (from, head], or in the first part of it: at most `max_rows`, unless one revision alone has
+/// How much one page of catch-up holds, unless a single revision is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageMax {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of message text.
+    pub bytes: usize,
+}
+
+/// The rows of a room that changed in (from, head], or in the first part of it: at most `max`, unless one revision alone has
 /// more. The caller has read `head` after subscribing, and goes on from `to` until it is `head`.
 ///
 /// # Errors
@@ -33,10 +42,10 @@ pub async fn room_changes(
     sight: Sight,
     from: Revision,
     head: Revision,
-    max_rows: usize,
+    max: PageMax,
 ) -> Result<Changes, StoreError> {
-    let items = changed_rows(db, room, sight, from, head, Some(max_rows)).await?;
-    let (kept, to) = match cut(items, head, max_rows) {
+    let items = changed_rows(db, room, sight, from, head, Some(max.rows)).await?;
+    let (kept, to) = match cut(items, head, max) {
         Cut::Kept(items, to) => (items, to),
         // One revision has more rows than a page: it comes whole.
         Cut::TooNarrow(revision) => (changed_rows(db, room, sight, from, revision, None).await?, revision),
@@ -134,16 +143,30 @@ enum Cut {
     TooNarrow(Revision),
 }
 
-/// Ends a page before the revision that does not fit whole. If nothing was cut off in any table, there are at most `max_rows` of each
-/// and all are here; else some table gave one more than `max_rows`, so the cut lies before what it left out.
-fn cut(mut items: Vec<Item>, head: Revision, max_rows: usize) -> Cut {
-    let Some(over) = items.get(max_rows).map(Item::revision) else { return Cut::Kept(items, head) };
+/// Ends a page before the revision that does not fit whole. If nothing was cut off in any table, there are at most `max.rows` of each
+/// and all are here; else some table gave one more than `max.rows`, so the cut lies before what it left out.
+fn cut(mut items: Vec<Item>, head: Revision, max: PageMax) -> Cut {
+    let mut bytes = 0;
+    let fits = items.iter().take(max.rows).take_while(|item| {
+        bytes += text_bytes(item);
+        bytes <= max.bytes
+    });
+    // The first always fits: a page must lead on.
+    let fitting = fits.count().max(1);
+    let Some(over) = items.get(fitting).map(Item::revision) else { return Cut::Kept(items, head) };
     match items.as_slice().first().map(Item::revision) {
         Some(first) if first == over => Cut::TooNarrow(over),
         _ => {
             items.retain(|item| item.revision() < over);
             Cut::Kept(items, over.previous())
         }
+    }
+}
+
+const fn text_bytes(item: &Item) -> usize {
+    match item {
+        Item::Message(message) => message.text.as_str().len(),
+        Item::Member(_) | Item::Notice(_) | Item::Room(_) => 0,
     }
 }
 

@@ -2,8 +2,10 @@ use super::*;
 use crate::domain::ids::UserId;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind, RoomSettings};
 use crate::domain::text::MessageText;
+use crate::store::schema::messages;
 use crate::store::testing::{TestStore, noon, post, run};
 use chrono::Duration;
+use diesel_async::RunQueryDsl;
 
 type Posts = Vec<(Post, Result<(), Fault>)>;
 

@@ -17,7 +17,8 @@ async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
 
 async fn missed(test: &TestStore, room: RoomId, sight: Sight, from: u64, rows: usize) -> Changes {
     let head = test.get(room).await.head;
-    test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, rows))).await.unwrap()
+    let max = PageMax { rows, bytes: 1_000_000 };
+    test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, max))).await.unwrap()
 }
 
 async fn page(test: &TestStore, room: RoomId, sight: Sight, place: Place, limit: usize) -> HistoryPage {
@@ -65,6 +66,28 @@ async fn pages_of_any_size_together_hold_every_changed_row_once_and_never_split_
         assert_eq!(items, whole.items, "{rows} rows");
     }
     assert_eq!(missed(&test, room, sight, whole.to.0, 10).await.items, []);
+}
+
+#[tokio::test]
+async fn a_page_of_long_texts_ends_at_its_bytes_and_leads_on_by_one_at_least() {
+    let test = TestStore::open().await;
+    let [ann]: [UserId; 1] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[]).await;
+    let text = "x".repeat(1_000);
+    test.say(room, ann, &[text.as_str(); 5]).await;
+    let sight = sight(&test, room, ann).await;
+    let head = test.get(room).await.head;
+    for (bytes, expected) in [(10_000, vec![5]), (2_500, vec![2, 2, 1]), (1, vec![1, 1, 1, 1, 1])] {
+        let (mut from, mut sizes) = (head.0 - 5, Vec::new());
+        while from < head.0 {
+            let max = PageMax { rows: 100, bytes };
+            let part =
+                test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, max))).await.unwrap();
+            sizes.push(part.items.len());
+            from = part.to.0;
+        }
+        assert_eq!(sizes, expected, "{bytes} bytes");
+    }
 }
 
 #[tokio::test]
