@@ -13,7 +13,7 @@ use crate::store::rows::MessageRow;
 use crate::store::schema::{messages, rooms};
 
 /// Rows in one INSERT; keeps the number of bound values below what the protocol takes.
-const ROWS_PER_INSERT: usize = 1000;
+pub(super) const ROWS_PER_INSERT: usize = 1000;
 
 /// The rooms' counters, those that exist, locked in the order of their ids.
 pub(super) async fn lock_counters(connection: &mut AsyncMysqlConnection, ids: &[Id]) -> QueryResult<Vec<CounterRow>> {

@@ -200,7 +200,7 @@ async fn deleted_or_unknown_room_is_gone_and_others_of_the_batch_are_not() {
 async fn batch_with_more_rows_than_an_insert_takes_is_stored_whole() {
     let test = TestStore::open().await;
     let (room, [ann, ..]) = hall(&test).await;
-    let posts: Vec<Post> = (0..ROWS_PER_INSERT + 7).map(|n| post(ann, &n.to_string())).collect();
+    let posts: Vec<Post> = (0..mysql::ROWS_PER_INSERT + 7).map(|n| post(ann, &n.to_string())).collect();
     one(&test, room, allowed(&posts.iter().collect::<Vec<_>>())).await;
     let found = all_messages(&test, room).await;
     assert_eq!(found.len(), posts.len());
