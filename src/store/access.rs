@@ -7,8 +7,8 @@
 //! *Must not know*: what an operation does; when to run one again (persistence decides).
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use deadpool::Runtime as PoolRuntime;
@@ -104,9 +104,7 @@ impl Store {
         let store = Self { inner: Arc::new(inner) };
         store.check(settings).await?;
         if store.is_file() {
-            // It ends with the store, or with its threads.
-            let writers = store.inner.writers.clone();
-            drop(store.spawn(checkpoints::run(store.connector(), move || writers.is_closed())));
+            drop(store.spawn(look_after_the_log(Arc::downgrade(&store.inner))));
         }
         Ok(store)
     }
@@ -307,6 +305,22 @@ impl Phase {
 
     fn may_have_committed(&self) -> bool {
         self.0.load(Ordering::Acquire) == Self::COMMITTING
+    }
+}
+
+/// Keeps SQLite's write-ahead log short for as long as the store is open; holds nothing of it meanwhile, so that its last user closes it.
+async fn look_after_the_log(inner: Weak<Inner>) {
+    let mut ticks = checkpoints::ticks();
+    loop {
+        ticks.tick().await;
+        let Some(inner) = inner.upgrade().filter(|inner| !inner.readers.is_closed()) else { return };
+        let Ok(mut lease) = Lease::take(&inner.readers).await else { continue };
+        let Ok(Db::Sqlite(connection)) = lease.db() else { return };
+        let looked = connection.spawn_blocking(checkpoints::look).await.map_err(StoreError::from);
+        if let Err(error) = &looked {
+            tracing::debug!(%error, "a checkpoint failed");
+        }
+        lease.settle(&inner.readers, looked.as_ref().err());
     }
 }
 

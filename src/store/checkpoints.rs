@@ -4,15 +4,13 @@
 //! then takes as long as hundreds of others. Here another connection copies while the writer goes on, and only when the log has grown long is the
 //! writer kept out for the moment in which it begins again from the front.
 //!
-//! Neighbours: [`Store`](super::Store) runs it for as long as it is open. *Must not know*: what is stored.
+//! Neighbours: `access` lends it a connection for as long as the store is open. *Must not know*: what is stored.
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
-use tokio::time::{MissedTickBehavior, interval};
-
-use super::backend::{Connector, Db};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(100);
@@ -55,28 +53,18 @@ impl Log {
     }
 }
 
-/// Copies until `closed`. What fails is tried again; a log that stays long is then the business of the commits.
-pub(super) async fn run(connector: Connector, closed: impl Fn() -> bool) {
-    let mut connection = None;
+/// When to look.
+pub(super) fn ticks() -> Interval {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if closed() {
-            return;
-        }
-        if connection.is_none() {
-            connection = connector.open().await.ok();
-        }
-        let Some(Db::Sqlite(open)) = &mut connection else { continue };
-        if let Err(error) = open.spawn_blocking(look).await {
-            tracing::debug!(%error, "a checkpoint failed");
-            connection = None;
-        }
-    }
+    ticks
 }
 
-fn look(connection: &mut SqliteConnection) -> QueryResult<()> {
+/// Copies what there is to copy. A connection that only reads may do so.
+///
+/// # Errors
+/// Those of the database. A log that stays long is then the business of the commits.
+pub(super) fn look(connection: &mut SqliteConnection) -> QueryResult<()> {
     let mut log = ask(connection, "PRAGMA wal_checkpoint(NOOP)")?;
     if log.next() == Step::Copy {
         log = ask(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
@@ -94,6 +82,7 @@ fn ask(connection: &mut SqliteConnection, pragma: &str) -> QueryResult<Log> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::backend::{Connector, Db, Role};
 
     #[test]
     fn what_gathers_is_copied_and_a_long_log_begins_again_once_little_is_left() {
@@ -110,8 +99,9 @@ mod tests {
     async fn the_log_of_a_busy_writer_stays_short() {
         let folder = tempfile::tempdir().unwrap();
         let settings = crate::config::Config::default().database;
-        let connector = Connector::new(&settings, folder.path(), super::super::backend::Role::Writer);
-        let (mut writer, mut beside) = (connector.open().await.unwrap(), connector.open().await.unwrap());
+        let writer = Connector::new(&settings, folder.path(), Role::Writer);
+        let beside = writer.clone().with_role(Role::Reader);
+        let (mut writer, mut beside) = (writer.open().await.unwrap(), beside.open().await.unwrap());
         let (Db::Sqlite(writer), Db::Sqlite(beside)) = (&mut writer, &mut beside) else { panic!("not SQLite") };
         let execute = |c: &mut SqliteConnection, sql: &str| diesel::sql_query(sql).execute(c).unwrap();
         writer.spawn_blocking(move |c| Ok(execute(c, "CREATE TABLE t (x BLOB)"))).await.unwrap();
