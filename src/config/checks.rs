@@ -71,6 +71,12 @@ fn on_the_wire(Config { server, accounts, limits, session, .. }: &Config) -> Vec
     let origins = server.allowed_origins.iter();
     vec![
         (
+            // actix-http counts from a time it notes every half second; a deadline that has passed when it is set never strikes.
+            "server.head_timeout",
+            server.head_timeout >= HEAD_TIMEOUT_MIN,
+            format!("expected at least {HEAD_TIMEOUT_MIN:?}"),
+        ),
+        (
             "server.public_url",
             server.public_url.is_empty() || is_web_address(&server.public_url),
             "expected an address such as \"https://chat.example.org\", without a path".to_owned(),
@@ -179,6 +185,9 @@ const WHOLE_SECONDS: &str = "expected whole seconds: MySQL knows no smaller unit
 fn whole_seconds(duration: Duration) -> bool {
     duration.subsec_nanos() == 0
 }
+
+/// The HTTP server's clock is that coarse.
+const HEAD_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// An access token lives at most a quarter of an hour.
 const ACCESS_TOKEN_TTL_MAX: Duration = Duration::from_mins(15);

@@ -164,7 +164,7 @@ async fn section_4_1_what_follows_the_handshake_in_one_packet_is_read() {
 
 #[tokio::test]
 async fn section_4_2_a_handshake_that_does_not_come_to_its_end_is_given_up() {
-    let server = Server::start_with(&[("server.head_timeout", "300ms")]).await;
+    let server = Server::start_with(&[("server.head_timeout", "1s")]).await;
     let text = Head::good().text();
     let begun = Instant::now();
     let mut wire = Wire::dial(&server).await;
