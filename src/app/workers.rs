@@ -133,7 +133,7 @@ fn session_thread(parts: &Parts, relays: &Supervisor, sessions: &Supervisor, pag
         policy: policy(&parts.config, RestartClass::Permanent),
         mailbox: u32::try_from(parts.config.session.relay_mailbox).unwrap_or(u32::MAX),
         // Half may be taken by what is sent for catching up.
-        turn_bytes: parts.config.session.outbox_max.as_usize() / 4,
+        turn_bytes: parts.config.session.share(),
         feeds: Arc::new(parts.neighbours.rooms.clone()),
         relays: &parts.relays,
     });

@@ -31,3 +31,12 @@ pub struct Session {
     /// Messages waiting for one relay, the actor that feeds the sockets of one worker thread; rooms send again what it refused.
     pub relay_mailbox: usize,
 }
+
+impl Session {
+    /// Bytes that anybody puts into an outbox at once, be it a page of catch-up, a piece of a group or what a relay appends in one turn: so little that
+    /// it finds room beside what waits already.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        self.outbox_max.as_usize() / 4
+    }
+}

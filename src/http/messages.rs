@@ -203,7 +203,7 @@ pub async fn changes(
         return Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: None, reset: Some(reason) }));
     }
     let room = *room;
-    let max = PageMax { rows, bytes: parts.settings.session.outbox_max.as_usize() / 4 };
+    let max = PageMax { rows, bytes: parts.settings.session.share() };
     let read =
         parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, sight, after, head, max).await }));
     let changes = push::Changes::from(&read.await?);

@@ -84,9 +84,8 @@ impl Rooms {
             settings: settings.room.clone(),
             room_limits: RoomLimits::from(&settings.limits),
             rooms_awake_max: settings.limits.rooms_awake,
-            page_max: PageMax { rows: settings.resume.page_rows, bytes: settings.session.outbox_max.as_usize() / 4 },
-            // As much as a relay appends in one turn.
-            piece_bytes: settings.session.outbox_max.as_usize() / 4,
+            page_max: PageMax { rows: settings.resume.page_rows, bytes: settings.session.share() },
+            piece_bytes: settings.session.share(),
             busy_retry_after: settings.database.busy_retry_after,
             commit_deadline: settings.database.commit_deadline,
             retry_after: settings.database.retry_max,

@@ -203,9 +203,7 @@ impl Core {
             return open.queue.was_read(turn, None);
         };
         let shared = &self.thread.shared;
-        // Not more than finds room beside the events that wait already.
-        let bytes = shared.config.session.outbox_max.as_usize() / 4;
-        let max = PageMax { rows: shared.config.resume.page_rows, bytes };
+        let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
         let page = shared.neighbours.room_changes(turn.room, behind.sight, behind.cursor, behind.target, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
