@@ -6,6 +6,7 @@
 use super::handle::Accounts;
 use crate::config;
 use crate::domain::ids::UserId;
+use crate::faults;
 use crate::store::logins::CleanUp;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
@@ -57,6 +58,7 @@ impl Supervised for Keeper {
 
 impl Keeper {
     fn hear(&mut self, ctx: &mut Context<Self>) {
+        faults::panic_point("accounts.panic");
         if std::mem::replace(&mut self.hearing, true) {
             return;
         }

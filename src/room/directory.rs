@@ -182,6 +182,7 @@ impl Directory {
 
     /// Finds the commits nobody told of: a lost answer, another writer, an envelope that did not arrive.
     fn compare_heads(&mut self, ctx: &mut Context<Self>) {
+        faults::panic_point("directory.tick");
         let attached = self.map.attached();
         for wanted in &attached {
             if wanted.crashed {

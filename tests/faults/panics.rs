@@ -163,6 +163,18 @@ async fn a_presence_tracker_that_panics_costs_no_socket_and_knows_again_who_is_t
     while state(&ann.push("presence").await) != "online" {}
 }
 
+#[tokio::test]
+async fn an_accounts_keeper_that_panics_still_hears_what_another_process_did() {
+    let mut turn = Turn::take().await;
+    let scene = Scene::start().await;
+    let mut socket = scene.bob.connect().await;
+    turn.arm("accounts.panic", 1);
+    crate::support::eventually("the panic", || async { (!hubbub::faults::is_armed("accounts.panic")).then_some(()) }).await;
+    scene.server.user_command(&["disable", "bob"], "");
+    let closed = tokio::time::timeout(2 * SOON, socket.closed()).await.expect("felt soon");
+    assert_eq!(closed, Some(4200));
+}
+
 /// `lost` envelopes go astray on their way to the relay after `before` have arrived, and `after` arrive then.
 async fn made_up_for(before: usize, lost: u64, after: usize) {
     let mut turn = Turn::take().await;

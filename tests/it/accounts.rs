@@ -6,8 +6,6 @@ use crate::support::within;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 const LOGGED_OUT: u16 = 4200;
 
@@ -16,20 +14,8 @@ fn items(page: &Value, field: &str) -> Vec<String> {
     items.iter().map(|item| item[field].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// Runs `hubbub user …` beside the running server.
-fn command_line(server: &Server, arguments: &[&str], password: &str) {
-    let url = server.database.url();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
-    command.arg("user").args(arguments).arg("--data").arg(server.folder.path());
-    command.args(["--set", "accounts.bcrypt_cost=4", "--set", &format!("database.url={url}")]);
-    command.args(["--set", "database.allow_weak_durability=true"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("hubbub starts");
-    writeln!(child.stdin.take().expect("its input"), "{password}").ok();
-    assert!(child.wait().expect("it ends").success(), "hubbub user {arguments:?}");
-}
-
 async fn admin(server: &Server) -> Person {
-    command_line(server, &["add", "root1", "--admin"], PASSWORD);
+    server.user_command(&["add", "root1", "--admin"], PASSWORD);
     Person::log_in(server, "root1").await
 }
 
@@ -231,11 +217,11 @@ async fn what_the_command_line_does_is_felt_by_the_running_server() {
     let server = Server::start().await;
     let ann = Person::register(&server, "ann").await;
     let mut socket = ann.connect().await;
-    command_line(&server, &["disable", "ann"], "");
+    server.user_command(&["disable", "ann"], "");
     assert_eq!(within("the close", socket.closed()).await, Some(LOGGED_OUT));
     assert_eq!(ann.get("me").await.code(), "unauthenticated");
-    command_line(&server, &["disable", "ann", "--undo"], "");
-    command_line(&server, &["reset-password", "ann"], "another fine phrase");
+    server.user_command(&["disable", "ann", "--undo"], "");
+    server.user_command(&["reset-password", "ann"], "another fine phrase");
     let log_in = |password: &str| json!({"name": "ann", "password": password});
     assert_eq!(ann.post("logins", log_in(PASSWORD)).await.code(), "credentials_wrong");
     ann.post("logins", log_in("another fine phrase")).await.ok();

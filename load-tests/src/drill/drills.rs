@@ -38,6 +38,8 @@ const AROUND: Duration = Duration::from_secs(4);
 const KILL_EVERY: Duration = Duration::from_secs(4);
 /// From one panic to the next: less often than the supervisor's limit allows.
 const PANIC_EVERY: Duration = Duration::from_millis(1500);
+/// How often the directory of rooms does what it panics at: the default of `room.head_check_interval`.
+const HEAD_CHECK_EVERY: Duration = Duration::from_secs(5);
 /// From one SIGTERM to the next.
 const TERM_EVERY: Duration = Duration::from_secs(15);
 /// I8: the crashed part is back.
@@ -115,7 +117,26 @@ pub const ALL: &[Drill] = &[
         sockets_stayed(scene, 0);
         back_at_once(scene, report);
     }),
+    panic_drill!("panic-store", "store.panic", "a panic in a task on the store's threads", |scene, report| {
+        sockets_stayed(scene, 0);
+        back_at_once(scene, report);
+    }),
     panic_drill!("panic-presence", "presence.tick", "a panic in the presence tracker", |scene, report| {
+        sockets_stayed(scene, 0);
+        others_unchanged(scene, report);
+    }),
+    Drill {
+        name: "panic-directory",
+        about: "a panic in the directory of rooms",
+        lasts: |set| HEAD_CHECK_EVERY * set.times + AROUND * 2,
+        act: |scene| panic_at(scene, "directory.tick"),
+        after: |scene, report| {
+            sockets_stayed(scene, 0);
+            others_unchanged(scene, report);
+        },
+        ..NOTHING
+    },
+    panic_drill!("panic-accounts", "accounts.panic", "a panic in the accounts keeper", |scene, report| {
         sockets_stayed(scene, 0);
         others_unchanged(scene, report);
     }),
