@@ -12,8 +12,11 @@ use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
 use actix_web::App;
+use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
+use actix_web::middleware::{Next, from_fn};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
 
 use super::{StartError, policy};
@@ -32,6 +35,10 @@ use crate::supervision::policy::RestartClass;
 use crate::supervision::tree::Supervisor;
 use crate::telemetry::request::RequestSpan;
 
+/// How long an answer that is written may take to leave, once no request is under way any more. A kept-alive connection never ends by
+/// itself, so this time always passes where there is one.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// What the workers are started with.
 #[derive(Clone)]
 pub struct Parts {
@@ -49,6 +56,9 @@ pub struct Parts {
 pub struct Workers {
     address: SocketAddr,
     server: ServerHandle,
+    /// Those that are not answered yet.
+    requests: TaskTracker,
+    patience: Duration,
 }
 
 impl Workers {
@@ -61,11 +71,13 @@ impl Workers {
         let address = listener.local_addr().map_err(failed)?;
         let pages = Arc::new(Semaphore::new(settings.resume.node_pages_in_flight));
         let (relays, sessions) = (below(&parts, "relays"), below(&parts, "sessions"));
+        let requests = TaskTracker::new();
+        let tracker = requests.clone();
         let builder = Server::build()
             .workers(workers(&settings))
             .backlog(settings.server.backlog)
             .max_concurrent_connections(settings.server.max_connections)
-            .shutdown_timeout(patience_with_requests(&settings).as_secs())
+            .shutdown_timeout(LEAVING.as_secs())
             .disable_signals();
         let server = builder
             .listen("http", listener, move || {
@@ -74,7 +86,10 @@ impl Workers {
                     let upgrading = upgrade(Rc::clone(&thread), request, framed);
                     async move { upgrading.await.map_err(actix_web::Error::from) }
                 });
-                let app = App::new().configure(routes::configure(&parts.http)).wrap(TracingLogger::<RequestSpan>::new());
+                let tracker = tracker.clone();
+                let tracked = from_fn(move |request, next: Next<BoxBody>| tracker.track_future(next.call(request)));
+                let app =
+                    App::new().configure(routes::configure(&parts.http)).wrap(tracked).wrap(TracingLogger::<RequestSpan>::new());
                 HttpService::build()
                     .keep_alive(parts.config.server.keep_alive)
                     .client_request_timeout(parts.config.server.head_timeout)
@@ -90,7 +105,7 @@ impl Workers {
                 tracing::error!(%error, "the listener failed");
             }
         });
-        Ok(Self { address, server: handle })
+        Ok(Self { address, server: handle, requests, patience: patience_with_requests(&settings) })
     }
 
     /// Where they listen.
@@ -103,8 +118,12 @@ impl Workers {
         self.server.pause().await;
     }
 
-    /// Ends the threads; requests under way are finished first.
+    /// Ends the threads; requests under way are finished first, as far as they take no longer than they may.
     pub async fn stop(&self) {
+        self.requests.close();
+        if tokio::time::timeout(self.patience, self.requests.wait()).await.is_err() {
+            tracing::warn!(under_way = self.requests.len(), "requests were not answered in time");
+        }
         self.server.stop(true).await;
     }
 }
@@ -116,8 +135,7 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-/// How long the threads wait for open HTTP connections at their end. Kept-alive ones never end by themselves, so this time always passes
-/// where there is one: no longer than a request may wait for the database, and well within the drain's deadline (I11).
+/// How long requests under way are waited for: no longer than one may wait for the database, and well within the drain's deadline (I11).
 fn patience_with_requests(config: &Config) -> Duration {
     config.database.read_deadline.min(config.server.drain_deadline / 4)
 }

@@ -57,6 +57,7 @@ impl Supervisor {
         context.set_mailbox_capacity(actix_capacity.saturating_add(1));
         let mailbox = Mailbox::new(context.address(), gauge.clone());
         let actor = build(&mut context);
+        let own = (spec.policy.class == RestartClass::Permanent).then(|| mailbox.clone());
         actix::spawn(Supervision {
             running: Some(context.into_future(actor)),
             entry: self.enlist(spec.kind, spec.name, gauge),
@@ -64,6 +65,7 @@ impl Supervisor {
             restarting: false,
             pause: None,
             runtime: Handle::current(),
+            _own: own,
         });
         mailbox
     }
@@ -84,6 +86,9 @@ where
     pause: Option<Pin<Box<Sleep>>>,
     /// Where its timers run.
     runtime: Handle,
+    /// A permanent actor's own address: actix does not begin an actor again that nobody can write to, and one that only keeps time is not
+    /// written to.
+    _own: Option<Mailbox<A>>,
 }
 
 impl<A> Future for Supervision<A>

@@ -1,5 +1,7 @@
-//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, held to the code.
+//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, held to the code; and the settings that scripts, drills and
+//! documents give to a server, held to those there are.
 
+use hubbub::config::Sources;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,4 +68,40 @@ fn every_test_that_the_architecture_names_is_there() {
     assert!(named.len() > 10, "{named:?}");
     let missing: Vec<_> = named.into_iter().filter(|name| !text.contains(&format!("fn {name}("))).collect();
     assert!(missing.is_empty(), "docs/ARCHITECTURE.md names tests that are not there: {missing:?}");
+}
+
+/// Settings as arguments give them: `section.key=value`, in files that start servers or show how.
+fn given(text: &str) -> BTreeSet<String> {
+    let ends = |c: char| c.is_whitespace() || "\"'`,".contains(c);
+    let assignments = text.split(ends).filter_map(|word| word.split_once('='));
+    // `section.key` stands for any.
+    let is_key = |key: &&str| {
+        key.contains('.') && *key != "section.key" && key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.')
+    };
+    assignments.map(|(key, _)| key).filter(is_key).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_that_scripts_drills_and_documents_give_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("a file");
+    let drills = given(&read("load-tests/src/drill/server.rs"));
+    assert!(drills.len() > 10, "{drills:?}");
+    let mut keys = drills;
+    for file in
+        ["README.md", "load-tests/README.md", "docs/OPERATIONS.md", "docs/PERFORMANCE.md", "docs/DRILLS.md", "scripts/run"]
+    {
+        keys.extend(given(&read(file)));
+    }
+    let measure = read("scripts/measure");
+    let rates = measure.split("RATES = (").nth(1).and_then(|rest| rest.split(')').next()).expect("the rates that are off");
+    keys.extend(rates.split('"').skip(1).step_by(2).map(|rate| format!("rates.{rate}")));
+    let unknown: Vec<_> = keys
+        .into_iter()
+        .filter_map(|key| {
+            let sources = Sources { set: vec![format!("{key}=of no kind that any setting has")], ..Sources::default() };
+            sources.load().err().map(|error| error.to_string()).filter(|error| error.contains("no such setting"))
+        })
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a server may take to serve: a debug build on a busy machine, with migrations.
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// What every drill turns off or down: it would be measured instead of the server.
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 15] = [
     "accounts.bcrypt_cost=4",
     "accounts.registration=open",
     "log.filter=info,hubbub::access=warn",
@@ -29,7 +29,6 @@ const SETTINGS: [&str; 16] = [
     "rates.posts_per_account=off",
     "rates.people_search_per_account=off",
     "rates.rooms_made_per_account=off",
-    "rates.ephemerals_per_account=off",
 ];
 
 /// Where a server runs, and with what.

@@ -350,6 +350,18 @@ async fn a_postbox_shares_the_bound_of_its_mailbox() {
 }
 
 #[actix::test]
+async fn a_permanent_actor_that_nobody_writes_to_begins_again_too() {
+    let stage = Stage::new(0);
+    let victim = stage.spawn("v", permanent(1));
+    give(&victim, Order::PanicInTimer);
+    drop(victim);
+    stage.settle().await;
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!((stage.root.panics(), stage.script.started.get()), (1, 2));
+    assert_eq!(stage.root.len(), 1);
+}
+
+#[actix::test]
 async fn a_temporary_actor_is_not_restarted_and_concerns_nobody() {
     let mut stage = Stage::new(0);
     let neighbour = stage.spawn("neighbour", transient(0));

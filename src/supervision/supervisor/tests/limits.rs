@@ -93,13 +93,14 @@ async fn a_permanent_actor_is_restarted_after_a_stop_until_the_tree_stops() {
 }
 
 #[actix::test]
-async fn an_actor_nobody_can_reach_any_more_ends() {
+async fn an_actor_nobody_can_reach_any_more_ends_unless_it_is_permanent() {
     let stage = Stage::new(0);
-    let victim = stage.spawn("v", permanent(5));
+    let stays = stage.spawn_below(&stage.root, "stays", permanent(5), None);
+    let victim = stage.spawn("v", transient(5));
     stage.settle().await;
-    drop(victim);
+    drop((victim, stays));
     stage.settle().await;
-    assert!(stage.root.is_empty());
+    assert_eq!(stage.root.len(), 1);
     assert_eq!(stage.script.stopped.get(), 1);
 }
 
