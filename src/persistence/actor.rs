@@ -144,7 +144,7 @@ impl PersistenceActor {
             return;
         }
         self.refuse_late();
-        let Some(batch) = self.queue.take(self.limits.batch) else {
+        let Some(batch) = self.queue.take(self.limits.batch, Instant::now().into_std()) else {
             self.drains.drain(..).for_each(|reply_to| reply_to.send(()));
             return;
         };

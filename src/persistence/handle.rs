@@ -32,6 +32,9 @@ use crate::telemetry::metrics as names;
 
 pub use super::batch::Key;
 
+/// For how many commit deadlines a write in the background yields.
+const PATIENCE: u32 = 5;
+
 /// The way in which everything is stored. Clones share the actors.
 #[derive(Clone)]
 pub struct Persistence {
@@ -113,6 +116,17 @@ impl Persistence {
         let (reply_to, answer) = reply();
         let job = Box::new(OperationJob::new(operation, reply_to));
         self.submit(key, Kind::Operation, (1, 0), self.deadline(), Work::Operation(job));
+        answer
+    }
+
+    /// The same for what nobody waits for and what is as good a little later: it is carried out when nothing else waits in its queue. Where
+    /// something always does, it yields for [`PATIENCE`] commit deadlines and then has its turn like any other.
+    pub fn run_in_background<O: Operation>(&self, key: Key, operation: O) -> Answer<Result<O::Output, Refusal>> {
+        let (reply_to, answer) = reply();
+        let job = Box::new(OperationJob::new(operation, reply_to));
+        let yields_until = Instant::now() + self.commit_deadline * PATIENCE;
+        let kind = Kind::Background { yields_until: yields_until.into_std() };
+        self.submit(key, kind, (1, 0), yields_until + self.commit_deadline, Work::Operation(job));
         answer
     }
 

@@ -45,7 +45,7 @@ impl Records for StoreRecords {
         .boxed()
     }
 
-    /// Yields to posts: with the queue half full, or the database away, nothing is handed in.
+    /// Yields to posts: what is handed in is written when no post waits; with the queue half full, or the database away, nothing is.
     fn save_last_active(&self, times: Vec<(UserId, Timestamp)>) -> BoxFuture<'static, bool> {
         let condition = self.persistence.condition();
         if condition.away || condition.waiting_rows > self.yields_at || condition.saturation > 0.5 {
@@ -53,7 +53,7 @@ impl Records for StoreRecords {
         }
         let written = by_step(times).into_iter().filter_map(|operation| {
             let key = Key::User(*operation.users.first()?);
-            Some(self.persistence.run(key, operation))
+            Some(self.persistence.run_in_background(key, operation))
         });
         let written = join_all(written.collect::<Vec<_>>());
         async move { written.await.into_iter().all(|answer| matches!(answer, Ok(Ok(())))) }.boxed()
