@@ -1,8 +1,8 @@
 //! A fuzz harness for stable Rust: whatever bytes come, the frame decoder and the command decoder answer with a message, a fault or a
 //! close code, and never panic.
 //!
-//! No clock: so many iterations, from a seed that a failure names. `HUBBUB_FUZZ_SEED` and `HUBBUB_FUZZ_ITERATIONS` change them; the drill
-//! runs more. Inputs are made by mutating real traffic, as random bytes rarely get past the first header.
+//! No clock: so many iterations, from a seed that a failure names. `HUBBUB_FUZZ_SEED` and `HUBBUB_FUZZ_ITERATIONS` change them;
+//! CONTRIBUTING.md has the command for a long run. Inputs are made by mutating real traffic, as random bytes rarely get past the first header.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use hubbub::domain::fault::Close;
