@@ -378,4 +378,6 @@ fn connection_failure(error: &ConnectionError) -> String {
 }
 
 #[cfg(test)]
+mod durability_tests;
+#[cfg(test)]
 mod tests;

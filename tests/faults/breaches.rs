@@ -6,6 +6,7 @@ use crate::support::histories;
 use crate::support::lock::Lock;
 use crate::support::log::Log;
 use crate::support::scene::Scene;
+use crate::support::trace;
 use crate::support::viewer::{Viewer, number};
 use std::time::Duration;
 use uuid::Uuid;
@@ -47,6 +48,13 @@ async fn i2_an_acknowledgement_before_the_commit_is_seen() {
     assert_eq!(read.status.as_u16(), 404, "acknowledged and not to be read: {}", read.body);
     viewer.until(number(&reply["ok"]["revision"])).await;
     seen_red("I2", &checks::shown(&viewer, &scene.history().await));
+}
+
+#[tokio::test]
+async fn i2_an_answer_before_the_sync_is_seen() {
+    // In a process of its own, armed by its environment.
+    let _turn = Turn::take().await;
+    seen_red("I2", &trace::unsynced("persistence.ack_before_commit").await);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod i01_order;
 mod i02_durable;
+mod i02_synced;
 mod i03_once;
 mod i04_bounds;
 mod i04_queues;
