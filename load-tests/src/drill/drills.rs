@@ -2,9 +2,10 @@
 
 use crate::database::{Kind, sqlite};
 use crate::disk;
+use crate::panics::{self, Strike, Struck};
 use crate::proxy::Mode;
 use crate::reader::SlowReader;
-use crate::scene::{Scene, panics};
+use crate::scene::Scene;
 use crate::swarm::Report;
 use crate::{Failed, Settings};
 use diesel::connection::SimpleConnection;
@@ -42,8 +43,6 @@ const PANIC_EVERY: Duration = Duration::from_millis(1500);
 const HEAD_CHECK_EVERY: Duration = Duration::from_secs(5);
 /// From one SIGTERM to the next.
 const TERM_EVERY: Duration = Duration::from_secs(15);
-/// I8: the crashed part is back.
-const BACK_WITHIN: Duration = SECOND;
 
 const NOTHING: Drill = Drill {
     name: "",
@@ -58,15 +57,20 @@ const NOTHING: Drill = Drill {
     is_baseline: false,
 };
 
-/// A drill of panics at one place.
+/// A drill of panics at one place, and who is struck by them.
 macro_rules! panic_drill {
-    ($name:literal, $point:literal, $about:literal, $after:expr) => {
+    ($name:literal, $about:literal, $point:literal, $kind:expr, $struck:expr) => {
+        panic_drill!($name, $about, $point, $kind, $struck, PANIC_EVERY)
+    };
+    ($name:literal, $about:literal, $point:literal, $kind:expr, $struck:expr, $every:expr) => {
         Drill {
             name: $name,
             about: $about,
-            lasts: |set| PANIC_EVERY * set.times + AROUND * 2,
-            act: |scene| panic_at(scene, $point),
-            after: $after,
+            lasts: |set| $every * set.times + AROUND * 2,
+            act: |scene| panics::strike(scene, Strike { point: $point, kind: $kind, struck: $struck, every: $every }),
+            after: |scene, report| {
+                panics::judge(scene, report, Strike { point: $point, kind: $kind, struck: $struck, every: $every })
+            },
             ..NOTHING
         }
     };
@@ -100,55 +104,34 @@ pub const ALL: &[Drill] = &[
         act: term,
         ..NOTHING
     },
-    panic_drill!("panic-room", "room.panic", "a panic in a room", |scene, report| {
-        sockets_stayed(scene, 0);
-        others_unchanged(scene, report);
-    }),
+    panic_drill!("panic-room", "a panic in a room", "room.panic", Some("room"), Struck::ItsRoom),
     panic_drill!(
         "panic-room-commit",
-        "room.panic_after_commit",
         "a panic in a room that has just heard of its commit",
-        |scene, report| {
-            sockets_stayed(scene, 0);
-            others_unchanged(scene, report);
-        }
+        "room.panic_after_commit",
+        Some("room"),
+        Struck::ItsRoom
     ),
-    panic_drill!("panic-persistence", "persistence.panic", "a panic in a persistence actor", |scene, report| {
-        sockets_stayed(scene, 0);
-        back_at_once(scene, report);
-    }),
-    panic_drill!("panic-store", "store.panic", "a panic in a task on the store's threads", |scene, report| {
-        sockets_stayed(scene, 0);
-        back_at_once(scene, report);
-    }),
-    panic_drill!("panic-presence", "presence.tick", "a panic in the presence tracker", |scene, report| {
-        sockets_stayed(scene, 0);
-        others_unchanged(scene, report);
-    }),
-    Drill {
-        name: "panic-directory",
-        about: "a panic in the directory of rooms",
-        lasts: |set| HEAD_CHECK_EVERY * set.times + AROUND * 2,
-        act: |scene| panic_at(scene, "directory.tick"),
-        after: |scene, report| {
-            sockets_stayed(scene, 0);
-            others_unchanged(scene, report);
-        },
-        ..NOTHING
-    },
-    panic_drill!("panic-accounts", "accounts.panic", "a panic in the accounts keeper", |scene, report| {
-        sockets_stayed(scene, 0);
-        others_unchanged(scene, report);
-    }),
-    panic_drill!("panic-relay", "relay.panic", "a panic in a relay", |scene, report| {
-        let some = scene.outcome.reconnects > 0;
-        scene.outcome.must(some, || "no socket closed, though a relay lost its list of them".into());
-        back_at_once(scene, report);
-    }),
-    panic_drill!("panic-session", "session.panic", "a panic in a session", |scene, report| {
-        sockets_stayed(scene, scene.panics as u64);
-        others_unchanged(scene, report);
-    }),
+    panic_drill!(
+        "panic-persistence",
+        "a panic in a persistence actor",
+        "persistence.panic",
+        Some("persistence"),
+        Struck::Refused
+    ),
+    panic_drill!("panic-store", "a panic in a task on the store's threads", "store.panic", None, Struck::Refused),
+    panic_drill!("panic-presence", "a panic in the presence tracker", "presence.tick", Some("presence"), Struck::Nobody),
+    panic_drill!(
+        "panic-directory",
+        "a panic in the directory of rooms",
+        "directory.tick",
+        Some("directory"),
+        Struck::Nobody,
+        HEAD_CHECK_EVERY
+    ),
+    panic_drill!("panic-accounts", "a panic in the accounts keeper", "accounts.panic", Some("accounts"), Struck::Nobody),
+    panic_drill!("panic-relay", "a panic in a relay", "relay.panic", Some("relay"), Struck::Closed),
+    panic_drill!("panic-session", "a panic in a session", "session.panic", None, Struck::Closed),
     Drill {
         name: "sqlite-locked",
         about: "another process holds SQLite's write lock",
@@ -262,54 +245,10 @@ fn term(scene: &mut Scene<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn panic_at(scene: &mut Scene<'_>, point: &'static str) -> Result<(), Failed> {
-    let begun = Instant::now();
-    let mut before = panics(&scene.server.log());
-    for turn in 0..scene.set.times {
-        until(begun, PANIC_EVERY * turn);
-        scene.arm(point, 1)?;
-        let armed = Instant::now();
-        while panics(&scene.server.log()) == before {
-            if armed.elapsed() > PANIC_EVERY * 4 {
-                return Err(format!("{point} was not hit").into());
-            }
-            sleep(Duration::from_millis(2));
-        }
-        before = panics(&scene.server.log());
-        scene.panics += 1;
-        scene.recovers()?;
-    }
-    let restarts: Vec<_> = scene.restarts()?.into_iter().filter(|(_, count)| *count > 0).collect();
-    let restarts: Vec<_> = restarts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    scene.outcome.done = format!("{} × panic at {point}", scene.set.times);
-    if !restarts.is_empty() {
-        scene.outcome.notes.push(format!("restarts of living actors: {}", restarts.join(", ")));
-    }
-    Ok(())
-}
-
 /// At most `most` sockets closed.
 fn sockets_stayed(scene: &mut Scene<'_>, most: u64) {
     let reconnects = scene.outcome.reconnects;
     scene.outcome.must(reconnects <= most, || format!("{reconnects} sockets closed, at most {most} should"));
-}
-
-/// Every post of everybody was answered as if the crashed part had been back within its time (I8).
-fn back_at_once(scene: &mut Scene<'_>, report: &Report) {
-    let Some(baseline) = scene.baseline else { return };
-    let (p99, longest) = (baseline.delivered.p99_ms, report.to_ack.max_ms);
-    scene.outcome.notes.push(format!("slowest answer {longest:.0} ms, delivered p99 without faults {p99:.0} ms"));
-    let within = BACK_WITHIN.as_secs_f64() * 1000.0 + baseline.acknowledged.max_ms;
-    scene.outcome.must(longest <= within, || format!("a post waited {longest:.0} ms for its answer"));
-}
-
-/// The same, and nobody else noticed: p99 over all rooms, the one that crashed among them, is within noise of that without faults.
-fn others_unchanged(scene: &mut Scene<'_>, report: &Report) {
-    back_at_once(scene, report);
-    let Some(baseline) = scene.baseline else { return };
-    let (before, now) = (baseline.delivered.p99_ms, report.to_each.p99_ms);
-    let within = (before * 2.0).max(before + 50.0);
-    scene.outcome.must(now <= within, || format!("p99 of all rooms {now:.0} ms, without faults {before:.0} ms"));
 }
 
 fn locked(scene: &mut Scene<'_>) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 //! `hubbub-drill`: the long proofs. Starts real servers, lets a swarm talk through them, breaks something, and judges whether the promises
 //! held (docs/ARCHITECTURE.md). Called through `scripts/drill`, which builds what it needs.
 //!
-//! In reading order: `drills` (what is broken), `scene` (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`,
+//! In reading order: `drills` (what is broken), `panics` (what a panic promises), `scene` (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`,
 //! `proxy`, `disk`, `reader` (what they work with), `outcome` (the table). Everything stays on loopback and in one temporary folder; only
 //! processes it started are ended. It does not know the server's code.
 
@@ -12,6 +12,7 @@ mod disk;
 mod drills;
 mod maria;
 mod outcome;
+mod panics;
 mod proxy;
 mod reader;
 mod scene;

@@ -14,6 +14,10 @@ pub struct Outcome {
     pub findings: [u64; 6],
     /// From each injection (or, for outages, from their end) to the next accepted post.
     pub recoveries: Vec<Duration>,
+    /// From each panic until the actor runs again.
+    pub backs: Vec<Duration>,
+    /// Longest and median, in ms, from a socket's close to its person's next welcome, where sockets close with the part that panics.
+    pub welcome_again: Option<(f64, f64)>,
     /// p50 and p99 of post to delivery, in ms.
     pub delivered: Option<(f64, f64)>,
     pub reconnects: u64,
@@ -57,7 +61,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
             if outcome.held() { "held" } else { "**BROKEN**" },
             [std::slice::from_ref(&outcome.done), &outcome.notes].concat().join("; "),
             outcome.acknowledged,
-            recovery(&outcome.recoveries),
+            recovery(outcome),
             outcome.reconnects,
             outcome.peak_kib / 1024,
             outcome.took.as_secs_f64(),
@@ -73,13 +77,24 @@ pub fn table(outcomes: &[Outcome]) -> String {
     text
 }
 
-fn recovery(times: &[Duration]) -> String {
+/// Of what there is: the witness's next accepted post, the part itself, its sockets.
+fn recovery(outcome: &Outcome) -> String {
+    let told = |what: &str, (longest, median): (f64, f64)| format!("{what} {longest:.0} ({median:.0}) ms");
+    let all = [
+        spread(&outcome.recoveries).map(|times| told("post", times)),
+        spread(&outcome.backs).map(|times| told("part", times)),
+        outcome.welcome_again.map(|times| told("sockets", times)),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    if all.is_empty() { "–".into() } else { all.join(", ") }
+}
+
+/// Longest and median, in ms.
+fn spread(times: &[Duration]) -> Option<(f64, f64)> {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
-    match (sorted.last(), sorted.get(sorted.len() / 2)) {
-        (Some(longest), Some(median)) => format!("{} ({}) ms", longest.as_millis(), median.as_millis()),
-        _ => "–".into(),
-    }
+    let ms = |time: &Duration| time.as_secs_f64() * 1000.0;
+    Some((ms(sorted.last()?), ms(sorted.get(sorted.len() / 2)?)))
 }
 
 #[cfg(test)]
@@ -97,8 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn recovery_tells_the_longest_and_the_median() {
-        assert_eq!(recovery(&[3, 1, 2].map(Duration::from_millis)), "3 (2) ms");
-        assert_eq!(recovery(&[]), "–");
+    fn recovery_tells_longest_and_median_of_post_part_and_sockets() {
+        let ms = |times: [u64; 3]| times.map(Duration::from_millis).to_vec();
+        let mut outcome = Outcome::default();
+        assert_eq!(recovery(&outcome), "–");
+        outcome.recoveries = ms([3, 1, 2]);
+        assert_eq!(recovery(&outcome), "post 3 (2) ms");
+        outcome.backs = ms([30, 10, 20]);
+        outcome.welcome_again = Some((400.0, 50.0));
+        assert_eq!(recovery(&outcome), "post 3 (2) ms, part 30 (20) ms, sockets 400 (50) ms");
     }
 }

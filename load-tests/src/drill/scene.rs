@@ -4,13 +4,13 @@
 use crate::database::{Database, Kind};
 use crate::drills::Drill;
 use crate::outcome::{FINDINGS, Outcome};
+use crate::panics::{Actor, Names};
 use crate::server::{self, Place, Server};
 use crate::swarm::{Load, Percentiles, Report, Swarm};
 use crate::witness::{Api, Attempt, Witness};
 use crate::{Failed, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -35,6 +35,8 @@ pub struct Scene<'a> {
     pub baseline: Option<Baseline>,
     /// Panics that were asked for.
     pub panics: usize,
+    /// Actors that panicked, by the last part of their path: a room's is its id.
+    pub struck: Names,
     admin: Option<Api>,
 }
 
@@ -85,7 +87,8 @@ fn raise(
     let load = Load { text_bytes: drill.text_bytes, ..set.load };
     let swarm = Swarm::start(&set.swarm, folder, &server.url(), load, (drill.lasts)(set))?;
     let folder = folder.to_owned();
-    let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: 0, admin: None };
+    let struck = Names::new();
+    let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: 0, struck, admin: None };
     if let Some(breach) = &set.breach {
         scene.arm(breach, u64::from(u32::MAX))?;
     }
@@ -120,15 +123,21 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// How often each kind of actor was restarted.
-    pub fn restarts(&mut self) -> Result<BTreeMap<String, u64>, Failed> {
-        let actors = self.admin()?.ask(&Method::GET, "admin/actors", None)?;
-        let mut restarts = BTreeMap::new();
-        for actor in actors.pointer("/actors").and_then(Value::as_array).into_iter().flatten() {
-            let (kind, count) = (actor.get("kind").and_then(Value::as_str), actor.get("restarts").and_then(Value::as_u64));
-            *restarts.entry(kind.unwrap_or_default().to_owned()).or_default() += count.unwrap_or(0);
+    /// The living actors of a kind, from all pages of the list.
+    pub fn actors(&mut self, kind: &str) -> Result<Vec<Actor>, Failed> {
+        let admin = self.admin()?;
+        let (mut actors, mut page) = (Vec::new(), String::new());
+        loop {
+            let part = admin.ask(&Method::GET, &format!("admin/actors?kind={kind}{page}"), None)?;
+            let rows =
+                part.get("items").or(part.get("actors")).and_then(Value::as_array).ok_or("a list of actors without any")?;
+            let of_kind = rows.iter().filter(|row| row.get("kind").and_then(Value::as_str) == Some(kind));
+            actors.extend(of_kind.filter_map(Actor::read));
+            match part.get("next").and_then(Value::as_str) {
+                Some(next) => page = format!("&page={next}"),
+                None => return Ok(actors),
+            }
         }
-        Ok(restarts)
     }
 
     fn admin(&mut self) -> Result<Api, Failed> {
@@ -138,7 +147,7 @@ impl Scene<'_> {
         let admin = Api::register(&self.server.url(), "drill-admin")?;
         self.database.make_admin(&self.server.place, "drill-admin")?;
         // The server asks its database who administers it, twice a second.
-        admin.ask(&Method::GET, "admin/actors", None)?;
+        admin.ask(&Method::GET, "admin/actors?kind=room", None)?;
         self.admin = Some(admin.clone());
         Ok(admin)
     }

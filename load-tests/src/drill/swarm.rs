@@ -34,6 +34,8 @@ pub struct Report {
     pub to_ack: Percentiles,
     pub to_each: Percentiles,
     pub reconnects: u64,
+    pub to_welcome_again: Percentiles,
+    pub per_room: Vec<RoomFigures>,
     pub refusals: BTreeMap<String, u64>,
     pub resets: BTreeMap<String, u64>,
     pub given_up: Vec<String>,
@@ -47,8 +49,19 @@ pub struct Counts {
     pub acknowledged: u64,
 }
 
+/// One room of the swarm.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RoomFigures {
+    pub room: String,
+    pub reconnects: u64,
+    pub refused: u64,
+    /// Microseconds from intended post to delivery, and how many deliveries took so long.
+    pub times_us: Vec<(u64, u64)>,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Percentiles {
+    pub count: u64,
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub max_ms: f64,
@@ -85,6 +98,7 @@ impl Swarm {
         command.args(["--bots", &load.bots.to_string(), "--room-size", &load.room_size.to_string()]);
         command.args(["--rate", &load.rate.to_string(), "--text-bytes", &load.text_bytes.to_string()]);
         command.args(["--warm-up", &seconds(WARM_UP), "--duration", &seconds(duration), "--settle", &seconds(SETTLE)]);
+        command.args(["--rooms-told", &load.bots.div_ceil(load.room_size.max(1)).to_string()]);
         command.arg("--cast").arg(folder.join("cast.json")).arg("--json").arg(folder.join("swarm.json"));
         command.arg("--ledger").arg(folder.join("ledger.json"));
         let said = folder.join("swarm.err");

@@ -29,6 +29,7 @@ fn swarm(breach: Option<Breach>, trouble: bool, in_full: bool) -> Summary {
         manners: Manners { at_once: 8, later: Duration::from_millis(100), in_full, text_bytes: 64 },
         server_pid: None,
         judge: true,
+        rooms_told: 2,
         command: String::new(),
     };
     run(&runtime, &plan, &cast).unwrap().0
@@ -67,6 +68,15 @@ fn lost_connections_and_refusals_are_no_breach() {
         "{summary}"
     );
     assert!(summary.settled, "{summary}");
+    let back = summary.to_welcome_again;
+    assert!(back.count == summary.reconnects && back.max_ms > 0.0, "each came back, and after a time: {back:?}, {summary}");
+    let rooms = &summary.per_room;
+    assert_eq!(rooms.len(), 2);
+    let deliveries: u64 = rooms.iter().map(|room| room.to_each.count).sum();
+    assert_eq!(deliveries, summary.to_each.count, "every delivery belongs to a room: {summary}");
+    // In this cast everybody sits in one room.
+    assert_eq!(rooms.iter().map(|room| room.reconnects).sum::<u64>(), summary.reconnects);
+    assert_eq!(rooms.iter().map(|room| room.refused).sum::<u64>(), summary.refusals.values().sum::<u64>());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod ledger;
 pub mod meter;
 pub mod process;
+pub mod rooms;
 pub mod summary;
 pub mod verdict;
 

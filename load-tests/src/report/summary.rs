@@ -2,6 +2,7 @@
 
 use super::meter::{Counts, Meter, Percentiles};
 use super::process::Usage;
+use super::rooms::RoomFigures;
 use super::verdict::{Breach, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +26,10 @@ pub struct Summary {
     pub to_each: Percentiles,
     pub to_last: Percentiles,
     pub reconnects: u64,
+    /// From each connection that was lost after its welcome to the next welcome, with the pause the protocol asks for in between.
+    pub to_welcome_again: Percentiles,
+    /// Of the rooms that were asked for, in the cast's order.
+    pub per_room: Vec<RoomFigures>,
     pub resets: BTreeMap<String, u64>,
     pub refusals: BTreeMap<String, u64>,
     /// Bots that the server told not to come back, or that could not.
@@ -138,6 +143,10 @@ impl Display for Summary {
             "  this tool    {cores:.2} cores, {per_million:.2} CPU s per million deliveries, {} reconnects",
             self.reconnects
         )?;
+        if self.to_welcome_again.count > 0 {
+            let Percentiles { p50_ms, max_ms, .. } = self.to_welcome_again;
+            writeln!(f, "  closed, and welcome again after {p50_ms:.0} ms (p50), {max_ms:.0} ms at most")?;
+        }
         if self.own_cores > 0.9 {
             writeln!(f, "  NOTE: this tool was busy nearly all the time: the figures may be its own limit")?;
         }

@@ -13,6 +13,7 @@ use crate::bot::rest::Rest;
 use crate::bot::talk::{Phase, Talk};
 use crate::bot::tokens::{Credentials, Tokens};
 use crate::bot::{Bot, Place, Ready, Wish, seat::Seat};
+use crate::report::meter::Latency;
 use mio::{Events, Poll, Token, Waker};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -66,7 +67,11 @@ pub struct Engine {
     pub posts_until: Duration,
     /// From the connection's beginning to the welcome, of each connection.
     pub welcomed: Vec<Duration>,
+    /// From each end of a live connection to the next welcome.
+    pub welcomed_again: Latency,
     connect_begun: Vec<Instant>,
+    /// Since when a bot that had been live is not.
+    lost_at: Vec<Option<Instant>>,
 }
 
 impl Engine {
@@ -106,6 +111,7 @@ impl Engine {
             timers: (0..bots.len()).map(|index| Reverse((now, index))).collect(),
             scheduled: vec![Some(now); bots.len()],
             connect_begun: vec![now; bots.len()],
+            lost_at: vec![None; bots.len()],
             turns: Turns::new(who.iter().map(Vec::len), senders),
             bots,
             records,
@@ -117,6 +123,7 @@ impl Engine {
             pace: Pace::Silent,
             posts_until: Duration::ZERO,
             welcomed: Vec::new(),
+            welcomed_again: Latency::new().ok_or(io::ErrorKind::OutOfMemory)?,
         })
     }
 
@@ -182,6 +189,9 @@ impl Engine {
             self.connecting = self.connecting.saturating_sub(1);
             let begun = self.connect_begun.get(index).copied().unwrap_or(now);
             self.welcomed.push(now.saturating_duration_since(begun));
+            if let Some(lost) = self.lost_at.get_mut(index).and_then(Option::take) {
+                self.welcomed_again.record(now.saturating_duration_since(lost));
+            }
         }
         match wish {
             Ok(Wish::Nothing) => {}
@@ -199,6 +209,11 @@ impl Engine {
         let Some(bot) = self.bots.get_mut(index) else { return };
         if matches!(bot.talk.phase, Phase::Upgrading | Phase::Greeting) {
             self.connecting = self.connecting.saturating_sub(1);
+        }
+        if bot.talk.phase == Phase::Live
+            && let Some(lost) = self.lost_at.get_mut(index)
+        {
+            *lost = Some(now);
         }
         let wish = bot.lost(self.poll.registry(), now, self.manners.later, rand::random());
         if bot.given_up.is_some() {

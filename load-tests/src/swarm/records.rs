@@ -73,7 +73,7 @@ impl Listener for Records {
         let (Some(noted), Some(stamp)) = (noted, sighting.stamp.filter(|stamp| stamp.run == self.ledger.run)) else { return };
         let watching = self.watching.get(place.room).copied().unwrap_or(0);
         let since = self.since(now);
-        self.meter.delivered(stamp.meant, since, noted.seen, watching);
+        self.meter.delivered(place.room, stamp.meant, since, noted.seen, watching);
         if self.release == Release::Delivered && noted.seen as usize == watching {
             self.released.push(place.room);
         }
@@ -107,6 +107,7 @@ impl Listener for Records {
 
     fn refused(&mut self, place: Place, n: u32, code: &str, last: bool) {
         *self.meter.refusals.entry(code.to_owned()).or_default() += 1;
+        self.meter.rooms.refused(place.room);
         if last {
             self.ledger.answered(place, n, Outcome::Refused);
             self.released.push(place.room);
