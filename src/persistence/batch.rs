@@ -388,7 +388,8 @@ mod tests {
     #[test]
     fn what_waits_behind_a_background_write_of_its_key_does_not_wait_for_its_patience() {
         let mut queue = queue([background(room(1), 1), append(room(2), 20), operation(room(1), 2), append(room(2), 21)]);
-        let order: Vec<_> = std::iter::from_fn(|| Some(works(take(&mut queue, rows(1)))).filter(|works| !works.is_empty())).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| Some(works(take(&mut queue, rows(1)))).filter(|works| !works.is_empty())).collect();
         assert_eq!(order, [[1], [20], [2], [21]], "alternating, as operations do");
     }
 

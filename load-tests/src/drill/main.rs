@@ -17,6 +17,7 @@ mod proxy;
 mod reader;
 mod scene;
 mod server;
+mod settings;
 mod swarm;
 mod witness;
 

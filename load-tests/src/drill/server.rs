@@ -1,5 +1,6 @@
 //! A real `hubbub serve` in a process of its own, that can be killed, told to stop, and started again on the same port and folder.
 
+use crate::settings::SETTINGS;
 use crate::{Failed, signal};
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
@@ -12,24 +13,6 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a server may take to serve: a debug build on a busy machine, with migrations.
 const START_WITHIN: Duration = Duration::from_secs(60);
-/// What every drill turns off or down: it would be measured instead of the server.
-const SETTINGS: [&str; 15] = [
-    "accounts.bcrypt_cost=4",
-    "accounts.registration=open",
-    "log.filter=info,hubbub::access=warn",
-    "rates.login_per_address=off",
-    "rates.login_per_account=off",
-    "rates.register_per_address=off",
-    "rates.refresh_per_account=off",
-    "rates.connections_per_address=off",
-    "rates.requests_per_address=off",
-    "rates.requests_per_account=off",
-    "rates.frames_per_connection=off",
-    "rates.commands_per_account=off",
-    "rates.posts_per_account=off",
-    "rates.people_search_per_account=off",
-    "rates.rooms_made_per_account=off",
-];
 
 /// Where a server runs, and with what.
 #[derive(Clone, Debug)]

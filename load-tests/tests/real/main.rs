@@ -6,6 +6,8 @@
 
 mod database;
 mod server;
+#[path = "../../src/drill/settings.rs"]
+mod settings;
 
 use serde_json::Value;
 use server::Server;

@@ -2,28 +2,13 @@
 
 use super::DEADLINE;
 use super::database::Database;
+use super::settings::SETTINGS;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Rates would be measured instead of promises.
-const RATES: [&str; 12] = [
-    "login_per_address",
-    "login_per_account",
-    "register_per_address",
-    "refresh_per_account",
-    "connections_per_address",
-    "requests_per_address",
-    "requests_per_account",
-    "frames_per_connection",
-    "commands_per_account",
-    "posts_per_account",
-    "rooms_made_per_account",
-    "ephemerals_per_account",
-];
 
 /// See the module. Dropped, it is killed, and its folder and database go.
 pub struct Server {
@@ -40,7 +25,7 @@ impl Server {
         let database = Database::create();
         let port = free_port();
         let child = spawn(folder.path(), &database, port, "");
-        let server = Self { folder, database, port, child };
+        let mut server = Self { folder, database, port, child };
         server.serves();
         server.has_faults();
         server
@@ -72,10 +57,11 @@ impl Server {
         self.serves();
     }
 
-    fn serves(&self) {
+    fn serves(&mut self) {
         let begun = Instant::now();
         while !fs::read_to_string(self.folder().join("server.out")).unwrap_or_default().contains("Hubbub runs at") {
-            assert!(begun.elapsed() < DEADLINE, "the server does not come up: {}", self.log());
+            let waits = self.child.try_wait().unwrap().is_none() && begun.elapsed() < DEADLINE;
+            assert!(waits, "the server does not come up: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -122,10 +108,9 @@ fn spawn(folder: &Path, database: &Database, port: u16, faults: &str) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(folder.join("server.err")).unwrap();
     let mut command = Command::new(binary());
     command.arg("serve").arg("--data").arg(folder.join("data")).arg("--listen").arg(format!("127.0.0.1:{port}"));
-    command.args(["--set", "accounts.bcrypt_cost=4", "--set", "accounts.registration=open"]);
     command.args(["--set", "database.allow_weak_durability=true"]);
-    for rate in RATES {
-        command.arg("--set").arg(format!("rates.{rate}=off"));
+    for setting in SETTINGS {
+        command.args(["--set", setting]);
     }
     // Nothing of the environment of the tests is a setting.
     command.env_clear().env("HUBBUB_FAULTS", faults);
