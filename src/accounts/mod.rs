@@ -17,6 +17,7 @@ pub mod handle;
 pub mod keeper;
 pub mod own;
 pub mod standing;
+mod streams;
 
 #[cfg(test)]
 mod tests;

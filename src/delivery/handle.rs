@@ -99,6 +99,18 @@ pub enum WatchSignal {
     },
 }
 
+/// How far has the stream of each person who is here been sent? From the accounts keeper, now and then.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StreamsSent {
+    pub(super) reply_to: ReplyTo<Vec<(UserId, Revision)>>,
+}
+
+/// The heads of these people's streams, for whoever was not told. From the accounts keeper, which says it again; no answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StreamsAre(pub(super) Vec<(UserId, Revision)>);
+
 /// The signal lane is no longer empty. From the handle itself; may be lost when the mailbox is full, as whatever is in there does the same.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -197,6 +209,20 @@ impl RelayHandle {
         // Refused, the question is dropped, which is an answer.
         drop(self.mailbox.try_send(Seats { with_watches, reply_to }));
         answer
+    }
+
+    /// How far the stream of each person who is on the thread has been sent to all their sessions there. Dropped when the mailbox is full.
+    pub fn streams_sent(&self) -> Answer<Vec<(UserId, Revision)>> {
+        let (reply_to, answer) = reply();
+        // Refused, the question is dropped, which is an answer.
+        drop(self.mailbox.try_send(StreamsSent { reply_to }));
+        answer
+    }
+
+    /// The heads of these people's streams, which are ahead of what was sent. Lost when the mailbox is full: say it again later. Not a
+    /// signal: a node whose people have all just come would fill the lane with them.
+    pub fn streams_are(&self, heads: Vec<(UserId, Revision)>) {
+        drop(self.mailbox.try_send(StreamsAre(heads)));
     }
 
     /// Its number among the relays of the node.

@@ -19,4 +19,5 @@ pub mod handle;
 pub mod outbox;
 pub mod relay;
 pub mod state;
+mod streams;
 pub mod watches;

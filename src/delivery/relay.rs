@@ -10,7 +10,7 @@
 
 use super::envelope::Envelope;
 use super::feeds::Feeds;
-use super::handle::{Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, WatchSignal};
+use super::handle::{Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent, WatchSignal};
 use super::outbox::Outbox;
 use super::state::{Appended, Behind, CaughtUp, Seat, State, Subscribed};
 use crate::domain::fault::Close;
@@ -125,6 +125,11 @@ impl LocalRelay {
         self.state.borrow_mut().set_device(seat, device);
     }
 
+    /// The session has been sent its person's stream up to here: what is committed beyond it and nobody told of is told by comparison.
+    pub fn stream_sent(&self, seat: Seat, to: Revision) {
+        self.state.borrow_mut().stream_sent(seat, to);
+    }
+
     /// Sessions and rooms on this thread.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
@@ -212,6 +217,26 @@ impl Handler<Queued<Seats>> for Relay {
     fn handle(&mut self, message: Queued<Seats>, _: &mut Context<Self>) {
         let Seats { with_watches, reply_to } = message.open();
         reply_to.send(self.state.borrow().report(with_watches));
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<StreamsSent>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<StreamsSent>, _: &mut Context<Self>) {
+        let StreamsSent { reply_to } = message.open();
+        reply_to.send(self.state.borrow().streams_sent());
+        self.take_signals();
+    }
+}
+
+impl Handler<Queued<StreamsAre>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<StreamsAre>, _: &mut Context<Self>) {
+        let StreamsAre(heads) = message.open();
+        self.state.borrow().streams_are(&heads);
         self.take_signals();
     }
 }

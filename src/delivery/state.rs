@@ -91,6 +91,8 @@ pub(super) struct Seated {
     pub(super) session: SessionId,
     pub(super) user: UserId,
     login: LoginId,
+    /// How far its person's stream has been sent to it.
+    pub(super) stream: Revision,
     pub(super) outbox: Outbox,
     pub(super) device: DeviceState,
     pub(super) watches: Vec<UserId>,
@@ -124,7 +126,8 @@ impl State {
         self.last_seat += 1;
         let seat = Seat(self.last_seat);
         let device = DeviceState::Online;
-        self.seats.insert(seat, Seated { session, user, login, outbox, device, watches: Vec::new() });
+        let stream = Revision::ZERO;
+        self.seats.insert(seat, Seated { session, user, login, stream, outbox, device, watches: Vec::new() });
         self.people.entry(user).or_default().push(seat);
         seat
     }
@@ -290,7 +293,7 @@ impl State {
         (self.seats.len(), self.rooms.len())
     }
 
-    fn seated_of(&self, user: UserId) -> impl Iterator<Item = &Seated> {
+    pub(super) fn seated_of(&self, user: UserId) -> impl Iterator<Item = &Seated> {
         self.people.get(&user).into_iter().flatten().filter_map(|seat| self.seats.get(seat))
     }
 

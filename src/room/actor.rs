@@ -100,6 +100,8 @@ pub(super) struct Awake {
     pub(super) reloading: bool,
     pub(super) filling: bool,
     pub(super) feeding: bool,
+    /// Relays know that the room was deleted.
+    told_gone: bool,
 }
 
 impl Awake {
@@ -115,6 +117,7 @@ impl Awake {
             reloading: false,
             filling: false,
             feeding: false,
+            told_gone: false,
         }
     }
 
@@ -298,6 +301,7 @@ impl RoomActor {
             Ok(AppendOutcome::Gone) => {
                 awake.in_flight.end(group.posts.len());
                 awake.membership.note_deleted();
+                self.tell_if_gone();
                 group.refuse(Fault::NotFound.into());
             }
             Ok(AppendOutcome::Done { posts, head }) => {
@@ -336,7 +340,6 @@ impl RoomActor {
     /// Local commits and refills alike: in order to all who want them.
     pub(super) fn on_committed(&mut self, committed: impl IntoIterator<Item = Committed>, ctx: &mut Context<Self>) {
         let Some(awake) = &mut self.awake else { return };
-        let was_deleted = awake.membership.room().deleted;
         for mut next in committed.into_iter().flat_map(|committed| awake.order.on_committed(committed)).collect::<Vec<_>>() {
             awake.membership.apply(&next);
             if faults::hit("room.drop_fanout") {
@@ -345,12 +348,18 @@ impl RoomActor {
             let envelope = Arc::new(Envelope::new(next.changes));
             self.feeding.hand_over(envelope.from(), envelope.to(), |relay| relay.deliver(Arc::clone(&envelope)));
         }
-        if awake.membership.room().deleted && !was_deleted {
-            self.with.relays.room_gone(self.room);
-        }
+        self.tell_if_gone();
         self.show_pulse();
         self.fill_gap(ctx);
         self.feed_behind(ctx);
+    }
+
+    /// Ends the subscriptions of a room that was deleted, however that became known: by the commit, by a load after a panic, by a reload.
+    pub(super) fn tell_if_gone(&mut self) {
+        let Some(awake) = &mut self.awake else { return };
+        if awake.membership.room().deleted && !std::mem::replace(&mut awake.told_gone, true) {
+            self.with.relays.room_gone(self.room);
+        }
     }
 
     /// The policy changed between the verdict and the lock: with what is known by now, or after a look at the store.

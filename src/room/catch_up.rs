@@ -70,6 +70,10 @@ impl RoomActor {
                 for (relay, last) in lasts {
                     self.feeding.recover(&relay, last, head, self.waking == Waking::Replaced);
                 }
+                if self.waking != Waking::Fresh {
+                    // The one before may have ended between the commit of its deletion and telling of it.
+                    self.tell_if_gone();
+                }
                 self.waking = Waking::Fresh;
                 self.show_pulse();
                 self.feed_behind(ctx);
@@ -116,6 +120,7 @@ impl RoomActor {
             }
             None => awake.membership.note_deleted(),
         }
+        self.tell_if_gone();
         for group in stale {
             self.append(group, ctx);
         }

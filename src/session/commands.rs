@@ -193,6 +193,7 @@ impl Core {
         let kept = cursor.filter(|cursor| same_epoch && *cursor <= head && head.0 - cursor.0 <= max_changes);
         let Some(open) = &mut self.open else { return };
         open.user.start(kept.unwrap_or(Revision::ZERO), head);
+        self.thread.shared.relay.stream_sent(open.seat, kept.unwrap_or(Revision::ZERO));
         open.connected = true;
         let welcome = Welcome {
             session: self.id,

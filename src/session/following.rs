@@ -264,6 +264,7 @@ impl Core {
             return;
         }
         open.user.cursor = page.to;
+        self.thread.shared.relay.stream_sent(open.seat, page.to);
         self.push(&Push::UserChanges(page.into()));
     }
 

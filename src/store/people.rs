@@ -144,6 +144,17 @@ pub async fn stream_head(db: &mut Db, user: UserId) -> Result<Option<Revision>, 
     head.map(revision).transpose()
 }
 
+/// The heads of many people's streams; those without an account are left out. Order is not kept.
+///
+/// # Errors
+/// Those of the database.
+pub async fn stream_heads(db: &mut Db, of: &[UserId]) -> Result<Vec<(UserId, Revision)>, StoreError> {
+    let ids: Vec<Id> = of.iter().copied().map(Id::from).collect();
+    let query = users::table.filter(users::id.eq_any(&ids)).select((users::id, users::stream_revision));
+    let rows: Vec<(Id, i64)> = each!(db, |c| query.load(c).await)?;
+    rows.into_iter().map(|(id, head)| Ok((id.into(), revision(head)?))).collect()
+}
+
 /// Somebody's profile if it changed in the stream revisions (from, to].
 ///
 /// # Errors

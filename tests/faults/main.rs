@@ -16,3 +16,4 @@ mod lost;
 mod outages;
 mod panics;
 mod queues;
+mod streams;
