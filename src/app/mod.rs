@@ -229,7 +229,13 @@ async fn start_parts(
         operation_life: config.database.operation_ttl,
     })
     .await?;
-    crate::accounts::keeper::start(&below("accounts"), permanent, accounts.clone(), &config.accounts, config.room.head_check_interval);
+    crate::accounts::keeper::start(
+        &below("accounts"),
+        permanent,
+        accounts.clone(),
+        &config.accounts,
+        config.room.head_check_interval,
+    );
     Ok(Parts { relays, persistence, rooms, presence, accounts })
 }
 

@@ -14,7 +14,7 @@ pub struct Limits {
     pub text_max: ByteSize,
     /// One WebSocket message, fragments put together.
     pub frame_max: ByteSize,
-    /// Rooms one user is a member of.
+    /// Rooms one user is a member of; the first direct message of somebody else makes one more all the same.
     pub rooms_per_user: usize,
     /// Rooms one user owns.
     pub rooms_owned_per_user: usize,

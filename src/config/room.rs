@@ -15,7 +15,8 @@ pub struct Room {
     /// Time without subscription or work after which a room is put to sleep.
     #[serde(deserialize_with = "duration")]
     pub idle_after: Duration,
-    /// How often an awake room compares its head with the store, and with the relays it fed since.
+    /// How often an awake room compares its head with the store, and with the relays it fed since; also how often the streams of those
+    /// who are connected are compared with the store, and the people of deleted rooms looked for.
     #[serde(deserialize_with = "duration")]
     pub head_check_interval: Duration,
 }

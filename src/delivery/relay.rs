@@ -10,7 +10,9 @@
 
 use super::envelope::Envelope;
 use super::feeds::Feeds;
-use super::handle::{Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent, WatchSignal};
+use super::handle::{
+    Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent, WatchSignal,
+};
 use super::outbox::Outbox;
 use super::state::{Appended, Behind, CaughtUp, Seat, State, Subscribed};
 use crate::domain::fault::Close;

@@ -225,7 +225,7 @@ pub async fn delete(parts: web::Data<Parts>, caller: Caller, room: web::Path<Roo
     let room = *room;
     change(&parts, room, caller.0, RoomChange::Delete).await?;
     // The room is gone; should this fail, the tracker finds out by itself.
-    if let Ok(people) = parts.read("joined", move |db| Box::pin(async move { members::joined(db, room).await })).await {
+    if let Ok(people) = parts.read("everybody", move |db| Box::pin(async move { members::everybody(db, room).await })).await {
         parts.presence.room_ended(people);
     }
     Ok(HttpResponse::NoContent().finish())

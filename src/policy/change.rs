@@ -27,8 +27,8 @@ pub struct Standing<'a> {
 /// The fault the asking person sees.
 pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fault> {
     if at.room.deleted {
-        // The owner who asks again, because the answer was lost, is told that it is so (I3).
-        let again = *change == RoomChange::Delete && role(at.actor) == Some(Role::Owner);
+        // The owner who asks again, because the answer was lost, is told that it is so (I3); the membership has ended by then.
+        let again = *change == RoomChange::Delete && at.actor.is_some_and(|actor| actor.role == Role::Owner);
         return if again { Ok(false) } else { Err(Fault::NotFound) };
     }
     // Whoever has nothing to do with a room that is not public gets what an unknown one gives, whatever they ask (I10). The secret of a

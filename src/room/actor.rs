@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use tokio::time::Instant;
 
+use super::ending;
 use super::map::{Map, Pulse};
 use super::messages::{
     Attach, Attached, Change, CommittedElsewhere, CompareRelays, Detach, HeadSeen, PostGroup, Refusable, SendAgain, or_unknown,
@@ -301,7 +302,7 @@ impl RoomActor {
             Ok(AppendOutcome::Gone) => {
                 awake.in_flight.end(group.posts.len());
                 awake.membership.note_deleted();
-                self.tell_if_gone();
+                self.tell_if_gone(ctx);
                 group.refuse(Fault::NotFound.into());
             }
             Ok(AppendOutcome::Done { posts, head }) => {
@@ -348,17 +349,21 @@ impl RoomActor {
             let envelope = Arc::new(Envelope::new(next.changes));
             self.feeding.hand_over(envelope.from(), envelope.to(), |relay| relay.deliver(Arc::clone(&envelope)));
         }
-        self.tell_if_gone();
+        self.tell_if_gone(ctx);
         self.show_pulse();
         self.fill_gap(ctx);
         self.feed_behind(ctx);
     }
 
     /// Ends the subscriptions of a room that was deleted, however that became known: by the commit, by a load after a panic, by a reload.
-    pub(super) fn tell_if_gone(&mut self) {
+    pub(super) fn tell_if_gone(&mut self, ctx: &mut Context<Self>) {
         let Some(awake) = &mut self.awake else { return };
         if awake.membership.room().deleted && !std::mem::replace(&mut awake.told_gone, true) {
             self.with.relays.room_gone(self.room);
+            let (with, room) = (Arc::clone(&self.with), self.room);
+            // What fails is found by the directory.
+            let end = async move { ending::end_memberships(&with, room).await };
+            ctx.spawn(end.into_actor(self).map(|_, _, _| ()));
         }
     }
 

@@ -72,7 +72,7 @@ impl RoomActor {
                 }
                 if self.waking != Waking::Fresh {
                     // The one before may have ended between the commit of its deletion and telling of it.
-                    self.tell_if_gone();
+                    self.tell_if_gone(ctx);
                 }
                 self.waking = Waking::Fresh;
                 self.show_pulse();
@@ -120,7 +120,7 @@ impl RoomActor {
             }
             None => awake.membership.note_deleted(),
         }
-        self.tell_if_gone();
+        self.tell_if_gone(ctx);
         for group in stale {
             self.append(group, ctx);
         }

@@ -11,6 +11,7 @@ use actix::dev::SendError;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 
 use super::actor::{RoomActor, Surroundings, Waking};
+use super::ending;
 use super::map::{Map, Pulse, refuse_unsent};
 use super::messages::{
     CompareRelays, Create, Creation, DirectPosted, HeadSeen, PostDirect, PostGroup, Refusable, Wake, or_unknown,
@@ -42,14 +43,19 @@ pub(super) struct Directory {
     pub(super) map: Map,
     /// Heads are being compared.
     pub(super) comparing: bool,
+    /// Memberships of deleted rooms are being ended.
+    pub(super) ending: bool,
 }
 
 impl Actor for Directory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.comparing = false;
-        ctx.run_interval(self.with.settings.head_check_interval, |directory, ctx| directory.compare_heads(ctx));
+        (self.comparing, self.ending) = (false, false);
+        ctx.run_interval(self.with.settings.head_check_interval, |directory, ctx| {
+            directory.compare_heads(ctx);
+            directory.end_memberships(ctx);
+        });
     }
 }
 
@@ -178,6 +184,14 @@ impl Directory {
                 or_unknown(answers).and_then(|answers| answers.into_iter().next().unwrap_or(Err(Fault::Internal.into())));
             owed.settle(answer.map(|posted| DirectPosted { room, posted }));
         }));
+    }
+
+    /// Goes on with what deletions of rooms have left: after a crash, a restart, an outage.
+    fn end_memberships(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.ending, true) {
+            let end = ending::end_all(Arc::clone(&self.with));
+            ctx.spawn(end.into_actor(self).map(|(), directory, _| directory.ending = false));
+        }
     }
 
     /// Finds the commits nobody told of: a lost answer, another writer, an envelope that did not arrive.

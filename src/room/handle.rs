@@ -97,6 +97,7 @@ impl Rooms {
             with,
             map: map.clone(),
             comparing: false,
+            ending: false,
         };
         // As many may knock as may be awake: after a restart of the node everybody comes at once.
         let mailbox_capacity = u32::try_from(settings.limits.rooms_awake).unwrap_or(u32::MAX);

@@ -15,6 +15,7 @@
 mod actor;
 mod catch_up;
 mod directory;
+mod ending;
 pub mod handle;
 mod map;
 mod messages;

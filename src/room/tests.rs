@@ -366,3 +366,19 @@ async fn a_deleted_room_is_gone_for_everybody() {
     });
     assert_eq!(timeout(PATIENCE, ended).await.unwrap(), [(node.room, Fault::NotFound)]);
 }
+
+#[actix::test]
+async fn a_deletion_whose_people_nobody_has_told_is_gone_on_with_by_the_directory() {
+    let node = Node::new(|settings| settings.room.head_check_interval = Duration::from_millis(20)).await;
+    let outbox = Outbox::new(1 << 20);
+    let seat = node.relay.register(SessionId::generate(), node.bob, LoginId::generate(), &outbox);
+    // As if the node had ended right behind the commit.
+    node.test.change(node.ann, node.room, RoomChange::Delete).await.unwrap();
+    let told = async {
+        while outbox.take_notes().user_head.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, told).await.unwrap();
+    node.relay.unregister(seat);
+}

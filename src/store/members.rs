@@ -19,6 +19,9 @@ use crate::domain::stream::Membership;
 use crate::domain::user::User;
 use crate::policy;
 
+/// States that outlast their room.
+const ENDED: [MemberState; 2] = [MemberState::Left, MemberState::Banned];
+
 /// People of a room in one state, highest role first: members, open invitations, bans.
 ///
 /// # Errors
@@ -46,20 +49,18 @@ pub async fn page(
     Page::cut(rows.into_iter().map(named), limit)
 }
 
-/// Everybody who has joined a room, or had when it was deleted. Their number is limited.
+/// Everybody who ever had to do with a room. When it was deleted, those who were in it are among them, however far their memberships
+/// have ended by now.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn joined(db: &mut Db, room: RoomId) -> Result<Vec<UserId>, StoreError> {
-    let query = members::table
-        .filter(members::room.eq(Id::from(room)))
-        .filter(members::state.eq(MemberState::Joined.code()))
-        .select(members::user);
+pub async fn everybody(db: &mut Db, room: RoomId) -> Result<Vec<UserId>, StoreError> {
+    let query = members::table.filter(members::room.eq(Id::from(room))).select(members::user);
     let ids: Vec<Id> = each!(db, |c| query.load(c).await)?;
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// The rooms in which somebody is in one state, by id; deleted rooms left out.
+/// The rooms in which somebody is in one state, by id. Nobody is in a deleted room or invited to it, whatever its row says still.
 ///
 /// # Errors
 /// Those of the database.
@@ -76,7 +77,7 @@ pub async fn rooms_of(
         .filter(members::user.eq(Id::from(user)))
         .filter(members::state.eq(state.code()))
         .filter(members::room.gt(after))
-        .filter(rooms::deleted.eq(false))
+        .filter(rooms::deleted.eq(false).or(members::state.eq_any(ENDED.map(Code::code))))
         .order(members::room)
         .limit(Page::<Membership>::one_more(limit))
         .select((members::all_columns, rooms::all_columns));
@@ -120,7 +121,11 @@ pub(super) async fn memberships(
     let mut people = if unnamed.is_empty() { HashMap::new() } else { people_of(db, user, &unnamed).await? };
     let membership = |(member, room): (MemberRow, RoomRow)| {
         let people = people.remove(&room.id).unwrap_or_default();
-        let (member, mut room) = (Member::try_from(member)?, Room::try_from(room)?);
+        let (mut member, mut room) = (Member::try_from(member)?, Room::try_from(room)?);
+        if room.deleted && !ENDED.contains(&member.state) {
+            // Its row follows the deletion in a moment, with a revision of its own.
+            member.state = MemberState::Left;
+        }
         let known = policy::may_find(&room, Some(&member)).is_ok();
         if !known {
             room.name.clear();

@@ -104,6 +104,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    room_endings (room) {
+        room -> Binary,
+    }
+}
+
+diesel::table! {
     nodes (id) {
         id -> Binary,
         started_at -> Timestamp,

@@ -68,3 +68,22 @@ async fn each_group_is_a_new_one_and_all_are_in_it() {
     let many: Vec<Value> = (0..5).map(|_| json!(Uuid::now_v7())).collect();
     assert_eq!(ann.post("groups", json!({"users": many})).await.code(), "limit_reached");
 }
+
+/// As docs/OPERATIONS.md says of `limits.rooms_per_user`.
+#[tokio::test]
+async fn a_direct_message_reaches_somebody_who_is_in_as_many_rooms_as_may_be_and_counts_for_them() {
+    let server = Server::start_with(&[("limits.rooms_per_user", "2")]).await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let cem = Person::register(&server, "cem").await;
+    let open = ann.make_room("Open", "public").await;
+    for name in ["one", "two"] {
+        bob.make_room(name, "private").await;
+    }
+    assert_eq!(bob.put(&format!("rooms/{open}/members/me"), json!({})).await.code(), "limit_reached");
+    assert_eq!(whisper(&bob, &cem.id, "may I").await.code(), "limit_reached", "who writes first is held to it");
+    whisper(&ann, &bob.id, "psst").await.ok();
+    whisper(&cem, &bob.id, "psst").await.ok();
+    let mine = bob.get("me/rooms").await.ok();
+    assert_eq!(mine["items"].as_array().map(Vec::len), Some(4));
+    assert_eq!(bob.put(&format!("rooms/{open}/members/me"), json!({})).await.code(), "limit_reached");
+}

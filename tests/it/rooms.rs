@@ -1,6 +1,7 @@
 //! Rooms over REST: make, find, change, people, ends.
 
 use crate::support::person::Person;
+use crate::support::scene::Scene;
 use crate::support::server::Server;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -183,4 +184,45 @@ async fn a_join_is_told_to_who_is_there_and_to_the_person() {
             break;
         }
     }
+}
+
+/// The next membership of a room in somebody's stream.
+async fn membership(socket: &mut crate::support::socket::Socket, room: &str) -> Value {
+    loop {
+        let changes = socket.push("user_changes").await;
+        let found = changes["items"].as_array().into_iter().flatten().map(|item| &item["membership"]);
+        if let Some(membership) = found.filter(|membership| membership["room"]["id"] == room).next_back() {
+            return membership.clone();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_room_is_left_by_all_who_were_in_it_or_invited_wherever_they_are() {
+    let scene = Scene::start_with(&[("room.head_check_interval", "200ms")]).await;
+    let eve = Person::register(&scene.server, "eve").await;
+    let den = scene.ann.make_room("Den", "private").await;
+    for person in [&scene.bob, &eve] {
+        scene.ann.put(&format!("rooms/{den}/invitations/{}", person.id), json!({})).await.ok();
+    }
+    scene.bob.join(&den).await;
+    // Both are connected and receive nothing of the room.
+    let (mut bob, mut invited) = (scene.bob.connect().await, eve.connect().await);
+    assert_eq!(membership(&mut bob, &den).await["state"], "joined");
+    assert_eq!(membership(&mut invited, &den).await["state"], "invited");
+    scene.ann.delete(&format!("rooms/{den}")).await.ok();
+    for (socket, person) in [(&mut bob, &scene.bob), (&mut invited, &eve)] {
+        let ended = membership(socket, &den).await;
+        assert_eq!((&ended["state"], &ended["room"]["name"]), (&json!("left"), &json!("")), "{ended}");
+        let by_rest = person.get("me/rooms?state=left").await.ok();
+        let by_rest = by_rest["items"].as_array().unwrap().iter().find(|left| left["room"]["id"] == *den).unwrap();
+        assert_eq!(*by_rest, ended, "socket and REST agree");
+        for state in ["joined", "invited"] {
+            let still = person.get(&format!("me/rooms?state={state}")).await.ok();
+            assert!(still["items"].as_array().unwrap().iter().all(|row| row["room"]["id"] != *den), "{still}");
+        }
+    }
+    // Who was away, and who never knew anything, learn the same.
+    let (mut fresh, _) = scene.ann.connect_with(json!({})).await;
+    assert_eq!(membership(&mut fresh, &den).await["state"], "left");
 }

@@ -126,6 +126,11 @@ CREATE TABLE room_links (
     KEY room_links_by_room (room, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Deleted rooms with people left whose streams do not say so yet: where to go on, whatever happens in between.
+CREATE TABLE room_endings (
+    room BINARY(16) NOT NULL PRIMARY KEY
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- The running servers, each with its last sign of life. One node only, until there is a bus.
 CREATE TABLE nodes (
     id BINARY(16) NOT NULL PRIMARY KEY,

@@ -1,4 +1,5 @@
 DROP TABLE nodes;
+DROP TABLE room_endings;
 DROP TABLE room_links;
 DROP TABLE notices;
 DROP TABLE messages;

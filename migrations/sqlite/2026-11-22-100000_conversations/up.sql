@@ -132,6 +132,11 @@ CREATE TABLE room_links (
 
 CREATE INDEX room_links_by_room ON room_links (room, id);
 
+-- Deleted rooms with people left whose streams do not say so yet: where to go on, whatever happens in between.
+CREATE TABLE room_endings (
+    room BLOB NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
 -- The running servers, each with its last sign of life. One node only, until there is a bus.
 CREATE TABLE nodes (
     id BLOB NOT NULL PRIMARY KEY,

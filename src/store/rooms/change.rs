@@ -1,5 +1,6 @@
 //! A change of a room or its membership: decided and carried out under the room's lock (I10).
 
+use super::ending;
 use super::plan::Plan;
 use super::write::{count, lock_room, members_of, rooms_of, within, write};
 use super::{Changed, RoomLimits};
@@ -60,6 +61,9 @@ impl ChangeRoom {
         plan.carry_out(&self.change, actor, subject);
         let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
         self.check_limits(db, &plan, &people).await?;
+        if self.change == RoomChange::Delete {
+            ending::begin(db, self.room).await?;
+        }
         write(db, plan, people).await
     }
 

@@ -172,6 +172,8 @@ impl FirstDirect {
         let people = Locked::take(db, [author, self.other]).await?;
         people.require(author)?;
         people.require(self.other)?;
+        // The other one is not counted: refusing would tell a stranger in how many rooms they are, and whoever is in too many could not be
+        // written to. Each account adds at most one room to somebody in this way, and their next join or message counts it.
         within(rooms_of(db, author, false).await?, self.limits.rooms_per_user)?;
         let mut changed = write(db, plan, people).await?;
         let posts = vec![(self.post.clone(), Ok(()))];

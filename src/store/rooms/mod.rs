@@ -1,11 +1,12 @@
 //! Rooms: what is asked of them. How they are made stands in `create`, how they change in `change`, what a deleted account leaves
-//! behind in `depart`; members' lists are in [`super::members`], links in [`super::links`].
+//! behind in `depart`, what a deleted room does in `ending`; members' lists are in [`super::members`], links in [`super::links`].
 //!
 //! *Must not know*: who may see what; callers ask [`crate::policy`] with the rows returned here.
 
 mod change;
 mod create;
 mod depart;
+mod ending;
 mod plan;
 mod write;
 
@@ -31,6 +32,7 @@ use crate::domain::room::{Room, RoomKind};
 pub use change::ChangeRoom;
 pub use create::{CreateGroup, CreateRoom, FirstDirect, FirstDirectOutcome, direct_room};
 pub use depart::Depart;
+pub use ending::{EndMemberships, MembershipsEnded, ending};
 
 /// What a change of a room came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -308,3 +308,56 @@ async fn changes_of_the_same_people_in_many_rooms_do_not_deadlock() {
         assert_eq!(head, Some(Revision(1 + 4 * 3 * 2 + 3 * 4 * 4)));
     }
 }
+
+#[tokio::test]
+async fn people_of_a_deleted_room_follow_in_parts_and_each_stream_says_so_once() {
+    let test = TestStore::open().await;
+    let [ann, bob, cem, dan, eve] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[bob, cem]).await;
+    test.change(ann, room, RoomChange::Invite { user: dan }).await.unwrap();
+    test.change(ann, room, RoomChange::Ban { user: eve, reason: None }).await.unwrap();
+    let end = EndMemberships { room, people_max: 3 };
+    assert_eq!(test.run(end).await.unwrap().user_heads, [], "nobody leaves a room that is there");
+    assert_eq!(test.get(room).await.member_count, 3);
+    test.change(ann, room, RoomChange::Delete).await.unwrap();
+    let left = || async { test.store.read(move |db| Box::pin(ending(db, None, 10))).await.unwrap().items };
+    assert_eq!(left().await, [room]);
+    let first = test.run(end).await.unwrap();
+    let mut told: Vec<UserId> = first.user_heads.iter().map(|(user, _)| *user).collect();
+    assert_eq!((told.len(), first.more, left().await), (3, true, vec![room]));
+    let second = test.run(end).await.unwrap();
+    told.extend(second.user_heads.iter().map(|(user, _)| *user));
+    assert_eq!((second.more, left().await), (false, vec![]));
+    told.sort_unstable();
+    let mut all = vec![ann, bob, cem, dan];
+    all.sort_unstable();
+    assert_eq!(told, all, "each once, and not who was banned");
+    for (user, head) in first.user_heads.iter().chain(&second.user_heads) {
+        let row = row(&test, room, *user).await;
+        assert_eq!((row.state, row.stream_revision), (MemberState::Left, *head));
+    }
+    assert_eq!(test.run(end).await.unwrap(), MembershipsEnded { user_heads: vec![], more: false }, "run again");
+    let quiet: crate::store::backup::Progress = std::sync::Arc::new(|_| ());
+    let report = test.store.verify(None, &quiet).await.unwrap();
+    assert_eq!(report.breaches, []);
+    assert!(test.change(ann, room, RoomChange::Delete).await.is_ok(), "the owner who asks again is told that it is so");
+}
+
+#[tokio::test]
+async fn nobody_is_in_a_deleted_room_even_before_its_people_have_followed() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    test.change(ann, room, RoomChange::Delete).await.unwrap();
+    let stream =
+        test.store.read(move |db| Box::pin(crate::store::streams::user_changes(db, bob, Revision::ZERO, 10))).await.unwrap();
+    let states: Vec<MemberState> = stream
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            crate::domain::stream::StreamItem::Membership(membership) => Some(membership.member.state),
+            crate::domain::stream::StreamItem::Profile { .. } => None,
+        })
+        .collect();
+    assert_eq!(states, [MemberState::Left]);
+}

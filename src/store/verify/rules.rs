@@ -2,7 +2,7 @@
 //!
 //! A query yields `room_id`, `user_id` and `number`, runs on both databases, and finds its rows by index: it compares neighbours with
 //! `NOT EXISTS` instead of sorting. `r` is the room; `{changed}` stands once where rooms are chosen. Codes of `state` and `kind` stand
-//! in `store::columns`: 1 is joined, 2 is a direct room.
+//! in `store::columns`: 0 is invited, 1 is joined, 2 is a direct room.
 
 /// Of what a rule speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +197,12 @@ pub const RULES: &[Rule] = &[
         "SELECT r.id AS room_id, x.user AS user_id, x.stream_revision AS number FROM rooms r JOIN members x ON x.room = r.id \
          WHERE EXISTS (SELECT 1 FROM members y WHERE y.user = x.user AND y.stream_revision = x.stream_revision \
          AND y.room > x.room) {changed}",
+    ),
+    rooms(
+        "ending_forgotten",
+        "the person is in the room or invited still, which was deleted, and nobody will tell them",
+        "SELECT r.id AS room_id, x.user AS user_id, x.stream_revision AS number FROM rooms r JOIN members x ON x.room = r.id \
+         WHERE r.deleted AND x.state IN (0, 1) AND NOT EXISTS (SELECT 1 FROM room_endings e WHERE e.room = r.id) {changed}",
     ),
     rooms(
         "member_unknown",

@@ -91,6 +91,7 @@ async fn each_planted_breach_is_found_under_its_name() {
         ("direct_people", "UPDATE rooms SET pair_key = NULL WHERE id = {direct}"),
         ("stream_behind", "UPDATE users SET stream_revision = 0, profile_revision = 0 WHERE id = {user}"),
         ("stream_twice", "UPDATE members SET stream_revision = 1 WHERE user = {user}"),
+        ("ending_forgotten", "DELETE FROM room_endings"),
         ("member_unknown", "DELETE FROM users WHERE id = {user}"),
         ("author_unknown", "DELETE FROM users WHERE id = {user}"),
         ("profile_beyond", "UPDATE users SET profile_revision = 100 WHERE id = {user}"),

@@ -2,7 +2,7 @@
 
 use crate::support::viewer::{number, text};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// All that a client keeps over its connections.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +74,10 @@ impl Known {
         shown.cursor = to;
     }
 
-    /// What is on the screen, line by line; nothing of rooms that were deleted, as not everybody is told of that.
-    pub fn render(&self, deleted: &BTreeSet<String>) -> BTreeMap<String, String> {
+    /// What is on the screen, line by line.
+    pub fn render(&self) -> BTreeMap<String, String> {
         let mut lines = BTreeMap::new();
-        for (room, membership) in self.memberships.iter().filter(|(room, _)| !deleted.contains(*room)) {
+        for (room, membership) in &self.memberships {
             lines.insert(format!("membership {room}"), membership_line(membership));
         }
         for (room, shown) in &self.rooms {
