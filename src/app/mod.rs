@@ -34,6 +34,7 @@ use crate::presence::handle::Presence;
 use crate::presence::records::StoreRecords;
 use crate::room::handle::{Rooms, Start as RoomStart};
 use crate::session::gate::Gate;
+use crate::session::heads::Heads;
 use crate::session::node::{Count, Node as Neighbours};
 use crate::session::ports::Counted;
 use crate::store::nodes::OtherNode;
@@ -147,7 +148,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         Counted::Post => counting.post(user),
         Counted::Command => counting.command(user),
     });
-    let neighbours = Neighbours { epoch, accounts, rooms, presence, store: store.clone(), count };
+    let neighbours =
+        Neighbours { epoch, accounts, rooms, presence, store: store.clone(), heads: Heads::of_store(store.clone()), count };
     let workers = Workers::start(workers::Parts {
         config: Arc::clone(&config),
         clock,

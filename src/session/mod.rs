@@ -19,6 +19,7 @@ pub mod decode;
 mod following;
 pub mod gate;
 pub mod handshake;
+pub mod heads;
 pub mod node;
 pub mod ports;
 pub mod posting;

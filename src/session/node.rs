@@ -3,6 +3,7 @@
 //! Only words are changed here. Invariant: a question that is dropped is answered, and for a post with *outcome unknown*, as it may have
 //! reached the store. Must not know: sessions.
 
+use super::heads::Heads;
 use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
 use crate::accounts::handle::Accounts;
 use crate::delivery::handle::RelayHandle;
@@ -19,7 +20,7 @@ use crate::protocol::v1::reply::Posted;
 use crate::room::handle::{Answered, Rooms};
 use crate::room::state::posting;
 use crate::store::streams::{self, PageMax};
-use crate::store::{Store, StoreError, people};
+use crate::store::{Store, StoreError};
 use crate::telemetry::metrics as names;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,8 @@ pub struct Node {
     pub presence: Presence,
     /// What was missed.
     pub store: Store,
+    /// How far people's streams are.
+    pub heads: Heads,
     /// Rates.
     pub count: Count,
 }
@@ -57,11 +60,8 @@ impl Neighbours for Node {
     }
 
     fn user_head(&self, user: UserId) -> Promise<Revision> {
-        let store = self.store.clone();
-        Box::pin(async move {
-            let head = store.read(move |db| Box::pin(async move { people::stream_head(db, user).await }));
-            timed("resume_user_head", head).await?.ok_or(Fault::Unauthenticated.into())
-        })
+        let heads = self.heads.clone();
+        Box::pin(async move { timed("resume_user_head", heads.of(user)).await?.ok_or(Fault::Unauthenticated.into()) })
     }
 
     fn user_changes(&self, user: UserId, from: Revision, max_items: usize) -> Promise<UserChanges> {
