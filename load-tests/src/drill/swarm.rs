@@ -37,6 +37,7 @@ pub struct Report {
     pub to_welcome_again: Percentiles,
     pub per_room: Vec<RoomFigures>,
     pub refusals: BTreeMap<String, u64>,
+    pub longest_pause_ms: f64,
     pub resets: BTreeMap<String, u64>,
     pub given_up: Vec<String>,
     pub settled: bool,

@@ -68,6 +68,7 @@ fn lost_connections_and_refusals_are_no_breach() {
         "{summary}"
     );
     assert!(summary.settled, "{summary}");
+    assert!(summary.longest_pause_ms > 0.0, "refusals asked to wait: {summary}");
     let back = summary.to_welcome_again;
     assert!(back.count == summary.reconnects && back.max_ms > 0.0, "each came back, and after a time: {back:?}, {summary}");
     let rooms = &summary.per_room;

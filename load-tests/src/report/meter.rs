@@ -84,6 +84,8 @@ pub struct Meter {
     pub to_last: Latency,
     /// The same as `to_each` in each of the rooms that were asked for.
     pub rooms: PerRoom,
+    /// The longest pause that a refusal asked for.
+    pub longest_pause: Duration,
     /// Refusals by code.
     pub refusals: BTreeMap<String, u64>,
 }
@@ -100,6 +102,7 @@ impl Meter {
             to_each: Latency::new()?,
             to_last: Latency::new()?,
             rooms: PerRoom::default(),
+            longest_pause: Duration::ZERO,
             refusals: BTreeMap::new(),
         })
     }

@@ -32,6 +32,8 @@ pub struct Summary {
     pub per_room: Vec<RoomFigures>,
     pub resets: BTreeMap<String, u64>,
     pub refusals: BTreeMap<String, u64>,
+    /// The longest pause before the next attempt that a refusal asked for: part of the times above.
+    pub longest_pause_ms: f64,
     /// Bots that the server told not to come back, or that could not.
     pub given_up: Vec<String>,
     /// Share of one core this tool used while measuring; near 1 the figures are the tool's, not the server's.
@@ -97,6 +99,7 @@ impl Summary {
         self.to_each = meter.to_each.percentiles();
         self.to_last = meter.to_last.percentiles();
         self.refusals.clone_from(&meter.refusals);
+        self.longest_pause_ms = meter.longest_pause.as_secs_f64() * 1000.0;
     }
 }
 

@@ -105,14 +105,15 @@ impl Listener for Records {
         }
     }
 
-    fn refused(&mut self, place: Place, n: u32, code: &str, last: bool) {
+    fn refused(&mut self, place: Place, n: u32, code: &str, again: Option<Duration>) {
         *self.meter.refusals.entry(code.to_owned()).or_default() += 1;
         self.meter.rooms.refused(place.room);
-        if last {
+        if let Some(pause) = again {
+            self.meter.counts.retryable += 1;
+            self.meter.longest_pause = self.meter.longest_pause.max(pause);
+        } else {
             self.ledger.answered(place, n, Outcome::Refused);
             self.released.push(place.room);
-        } else {
-            self.meter.counts.retryable += 1;
         }
     }
 

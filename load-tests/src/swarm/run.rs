@@ -184,6 +184,7 @@ fn talk(engine: &mut Engine, plan: &Plan, cast: &Cast) -> Result<Summary, Cannot
         per_room: Vec::new(),
         resets: Default::default(),
         refusals: Default::default(),
+        longest_pause_ms: 0.0,
         given_up: Vec::new(),
         own_cores: own.unwrap_or(0.0),
         own_cpu_seconds_per_million_deliveries: own.unwrap_or(0.0) * seconds * 1e6 / (measured.1.max(1) as f64),
