@@ -190,8 +190,8 @@ async fn a_join_is_told_to_who_is_there_and_to_the_person() {
 async fn membership(socket: &mut crate::support::socket::Socket, room: &str) -> Value {
     loop {
         let changes = socket.push("user_changes").await;
-        let found = changes["items"].as_array().into_iter().flatten().map(|item| &item["membership"]);
-        if let Some(membership) = found.filter(|membership| membership["room"]["id"] == room).next_back() {
+        let mut found = changes["items"].as_array().into_iter().flatten().map(|item| &item["membership"]);
+        if let Some(membership) = found.rfind(|membership| membership["room"]["id"] == room) {
             return membership.clone();
         }
     }
