@@ -4,7 +4,7 @@
 //! panic hook, have every panic in the log exactly once: the supervisor logs the caught ones with the actor's path, the hook
 //! that was there before logs all others.
 //! Neighbours: `supervisor` catches, the command line installs the hook. Invariants: `catch` never unwinds; only texts that are
-//! written in the source are reported, since a formatted one may quote what people wrote (slicing a string does, I12).
+//! written in the source are reported, at whatever level, since a formatted one may quote what people wrote (slicing a string does, I12).
 //! Must not know: actors.
 
 use std::any::Any;
@@ -24,16 +24,12 @@ pub struct PanicReport {
 
 impl PanicReport {
     fn new(payload: &dyn Any, location: Option<Box<str>>) -> Self {
-        let report = Self { text: payload.downcast_ref::<&'static str>().copied(), location };
-        if let Some(text) = payload.downcast_ref::<String>() {
-            tracing::debug!(place = report.place(), "panicked: {text}");
-        }
-        report
+        Self { text: payload.downcast_ref::<&'static str>().copied(), location }
     }
 
     /// The text, or a placeholder for logs.
     pub fn text(&self) -> &'static str {
-        self.text.unwrap_or("(a formatted text, logged at debug level)")
+        self.text.unwrap_or("(a formatted text, withheld)")
     }
 
     /// The location, or a placeholder for logs.
@@ -104,6 +100,8 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, PanicReport> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn a_result_passes_through() {
@@ -121,6 +119,23 @@ mod tests {
         let quoted = String::from("what somebody wrote");
         let report = catch(|| panic!("{quoted}")).map(|(): ()| ()).unwrap_err();
         assert_eq!(report.text, None);
+    }
+
+    #[test]
+    fn a_formatted_text_is_logged_at_no_level() {
+        let counted = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&counted);
+        let writer = move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+            std::io::sink()
+        };
+        let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
+        tracing::subscriber::with_default(everything, || {
+            tracing::trace!("heard");
+            let quoted = String::from("what somebody wrote");
+            assert!(catch(|| panic!("{quoted}")).map(|(): ()| ()).is_err());
+        });
+        assert_eq!(counted.load(Ordering::Relaxed), 1, "whoever catches says it, with nothing but the report");
     }
 
     #[test]

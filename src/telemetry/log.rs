@@ -31,8 +31,8 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
 
 /// Starts logging for the whole process. Only the first call has an effect: several servers in one test process share its log.
 ///
-/// Panics are logged as `hubbub::panic` in the same form. A formatted panic message may quote what people wrote (slicing a
-/// string does), so it appears at debug level only; place and thread always do (I12).
+/// Panics are logged as `hubbub::panic` in the same form: place, thread, and the text if it stands word for word in the source. A
+/// formatted one may quote what people wrote (slicing a string does), so it appears at no level (I12).
 ///
 /// # Errors
 /// The filter is not understood.
@@ -58,18 +58,15 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let thread = current.name().unwrap_or("unnamed");
     match panic.payload().downcast_ref::<&'static str>() {
         Some(message) => tracing::error!(target: "hubbub::panic", place, thread, "panicked: {message}"),
-        None => {
-            tracing::error!(target: "hubbub::panic", place, thread, "panicked");
-            if let Some(message) = panic.payload().downcast_ref::<String>() {
-                tracing::debug!(target: "hubbub::panic", place, thread, "panicked: {message}");
-            }
-        }
+        None => tracing::error!(target: "hubbub::panic", place, thread, "panicked"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn filters_are_levels_or_directives() {
@@ -79,5 +76,36 @@ mod tests {
         for wrong in ["loud=yes=no", "info,hubbub::room=loud"] {
             assert!(check_filter(wrong).is_err(), "{wrong}");
         }
+    }
+
+    /// What is logged, kept.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_formatted_panic_text_is_logged_at_no_level() {
+        let (kept, before) = (Kept::default(), panic::take_hook());
+        let writer = kept.clone();
+        let everything = fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+        panic::set_hook(Box::new(log_panic));
+        tracing::subscriber::with_default(everything, || {
+            let quoted = String::from("what somebody wrote");
+            assert!(panic::catch_unwind(|| panic!("{quoted}")).is_err());
+            assert!(panic::catch_unwind(|| panic!("from the source")).is_err());
+        });
+        panic::set_hook(before);
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("hubbub::panic") && text.contains("from the source"), "{text}");
+        assert!(!text.contains("somebody wrote"), "{text}");
     }
 }
