@@ -1,7 +1,13 @@
 //! Strict input: unknown fields, wrong types, too much of anything are refused with a problem document.
 
+use actix_web::dev::Payload;
 use actix_web::error::{JsonPayloadError, PayloadError};
-use actix_web::{HttpRequest, web};
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::error::Problem;
 use super::parts::Parts;
@@ -29,6 +35,30 @@ fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
         other => bad(other.to_string()),
     }
 }
+
+/// A JSON body that may be left out; one that is there is as strictly read as any.
+#[derive(Debug)]
+pub struct Maybe<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for Maybe<T> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        // A message has a body if one of the two announces it (RFC 9112 §6.3).
+        let headers = request.headers();
+        let none = !headers.contains_key(TRANSFER_ENCODING) && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+        if none {
+            return std::future::ready(Ok(Self(T::default()))).boxed_local();
+        }
+        web::Json::from_request(request, payload).map(|body| body.map(|body: web::Json<T>| Self(body.into_inner()))).boxed_local()
+    }
+}
+
+/// A query that has nothing in it: for requests whose query once had something that must not stand in an address (I12).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// How many rows a page may have: what was asked for, or the default.
 ///

@@ -63,7 +63,7 @@ async fn why_somebody_was_banned_is_for_moderators_only() {
         socket.subscribe(&scene.room).await;
     }
     let head = scene.ann.head(&scene.room).await;
-    scene.ann.put(&format!("rooms/{}/bans/{}?reason={}", scene.room, eve.id, WHY.replace(' ', "%20")), json!({})).await.ok();
+    scene.ann.put(&format!("rooms/{}/bans/{}", scene.room, eve.id), json!({"reason": WHY})).await.ok();
     let bans = scene.ann.get(&format!("rooms/{}/bans", scene.room)).await.ok();
     assert_eq!(bans["items"][0]["reason"], WHY);
     // Live, until both were told of the ban.

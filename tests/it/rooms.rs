@@ -3,7 +3,7 @@
 use crate::support::person::Person;
 use crate::support::scene::Scene;
 use crate::support::server::Server;
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 /// Names of the items of a list.
@@ -97,15 +97,36 @@ async fn a_kicked_member_may_come_back_and_a_banned_one_may_not() {
     let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
     let room = ann.make_room("Kitchen", "public").await;
     bob.join(&room).await;
-    ann.delete(&format!("rooms/{room}/members/{}?reason=noise", bob.id)).await.ok();
+    let (member, ban) = (format!("rooms/{room}/members/{}", bob.id), format!("rooms/{room}/bans/{}", bob.id));
+    ann.request(Method::DELETE, &member, Some(json!({"reason": "noise"}))).await.ok();
     assert_eq!(bob.get(&format!("rooms/{room}/messages")).await.code(), "not_member");
     bob.join(&room).await;
-    ann.put(&format!("rooms/{room}/bans/{}?reason=more%20noise", bob.id), json!({})).await.ok();
+    ann.put(&ban, json!({"reason": "more noise"})).await.ok();
     assert_eq!(bob.put(&format!("rooms/{room}/members/me"), json!({})).await.code(), "banned");
     let bans = ann.get(&format!("rooms/{room}/bans")).await.ok();
     assert_eq!((names(&bans, "name"), names(&bans, "reason")), (vec!["bob".to_owned()], vec!["more noise".to_owned()]));
-    ann.delete(&format!("rooms/{room}/bans/{}", bob.id)).await.ok();
+    ann.delete(&ban).await.ok();
     bob.join(&room).await;
+}
+
+#[tokio::test]
+async fn why_somebody_is_put_out_stands_in_the_body_and_never_in_the_address() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let room = ann.make_room("Kitchen", "public").await;
+    bob.join(&room).await;
+    let (member, ban) = (format!("rooms/{room}/members/{}", bob.id), format!("rooms/{room}/bans/{}", bob.id));
+    for (method, path) in [(Method::DELETE, &member), (Method::PUT, &ban)] {
+        let ask = async |query: &str, body: Option<Value>| ann.request(method.clone(), &format!("{path}{query}"), body).await;
+        assert_eq!(ask("?reason=noise", None).await.code(), "bad_request");
+        assert_eq!(ask("", Some(json!({"why": "noise"}))).await.code(), "bad_request");
+        assert_eq!(ask("", Some(json!({"reason": "x".repeat(251)}))).await.code(), "text_too_long");
+    }
+    assert_eq!(bob.texts(&room).await, [""; 0], "nothing of it was done");
+    ann.request(Method::DELETE, &member, Some(json!({"reason": "noise"}))).await.ok();
+    let lines = ann.get(&format!("rooms/{room}/messages")).await.ok()["notices"].clone();
+    let kicked = lines.as_array().and_then(|lines| lines.last()).cloned().unwrap_or_default();
+    assert_eq!((&kicked["kind"], &kicked["text"]), (&json!("kicked"), &json!("noise")));
 }
 
 #[tokio::test]
