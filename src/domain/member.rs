@@ -42,7 +42,7 @@ pub struct Member {
     pub state: MemberState,
     /// Their role; kept while out, but worth nothing then.
     pub role: Role,
-    /// The first message they may read.
+    /// The first message they may read. Zero: all of them, and every line of the timeline; else only the lines since they joined.
     pub visible_from_seq: Seq,
     /// The revision of their latest joining: membership is continuous from there (I7).
     pub joined_revision: Revision,

@@ -73,6 +73,8 @@ pub struct History {
     messages: Vec<item::Message>,
     /// The timeline lines among them, oldest first.
     notices: Vec<item::Notice>,
+    /// Of these lines the oldest are left out: `rooms/{room}/notices?before=` the `revision` of the first one here has them.
+    more_notices: bool,
     /// There are messages before these that you may read.
     more_before: bool,
     /// There are messages after these.
@@ -84,10 +86,33 @@ impl From<HistoryPage> for History {
         Self {
             messages: page.messages.iter().map(Into::into).collect(),
             notices: page.notices.iter().map(Into::into).collect(),
+            more_notices: page.more_notices,
             more_before: page.more_before,
             more_after: page.more_after,
         }
     }
+}
+
+/// Which timeline lines.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct WhichLines {
+    /// Lines with a lower revision than this; the newest if absent.
+    #[serde(default)]
+    #[param(value_type = Option<u64>)]
+    before: Option<Revision>,
+    /// How many lines.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// Part of a room's timeline, without the messages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Lines {
+    /// Consecutive lines, oldest first.
+    notices: Vec<item::Notice>,
+    /// There are lines before these that you may read.
+    more_notices: bool,
 }
 
 /// Since when.
@@ -165,6 +190,22 @@ pub async fn history(
     let (_, sight) = sight(&parts, caller.0, room).await?;
     let read = parts.read("history", move |db| Box::pin(async move { history::page(db, room, sight, place, rows).await }));
     Ok(HttpResponse::Ok().json(History::from(read.await?)))
+}
+
+/// Read the lines of the timeline that are no messages
+#[utoipa::path(get, path = "/api/v1/rooms/{room}/notices", tag = "messages", params(("room" = RoomId, Path), WhichLines),
+    responses((status = 200, body = Lines)))]
+pub async fn notices(
+    parts: web::Data<Parts>,
+    caller: Caller,
+    room: web::Path<RoomId>,
+    query: web::Query<WhichLines>,
+) -> Result<HttpResponse, Problem> {
+    let (before, rows, room) = (query.before.unwrap_or(Revision(u64::MAX)), page_rows(&parts, query.limit)?, *room);
+    let (_, sight) = sight(&parts, caller.0, room).await?;
+    let read = parts.read("notices", move |db| Box::pin(async move { history::lines(db, room, sight, before, rows).await }));
+    let page = read.await?;
+    Ok(HttpResponse::Ok().json(Lines { notices: page.items.iter().map(Into::into).collect(), more_notices: page.more }))
 }
 
 /// Read one message

@@ -37,7 +37,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         members::unban, members::transfer,
         invitations::invite, invitations::uninvite, invitations::decline, invitations::create_link, invitations::list_links,
         invitations::revoke_link, invitations::redeem,
-        messages::post, messages::history, messages::get, messages::changes, messages::post_direct,
+        messages::post, messages::history, messages::get, messages::notices, messages::changes, messages::post_direct,
         presence::get,
         admin::actors,
         health::live, health::ready, health::metrics,

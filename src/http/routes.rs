@@ -80,6 +80,7 @@ routes! {
     post   "/api/v1/rooms/{room}/messages"             => messages::post;
     get    "/api/v1/rooms/{room}/messages"             => messages::history;
     get    "/api/v1/rooms/{room}/messages/{seq}"       => messages::get;
+    get    "/api/v1/rooms/{room}/notices"              => messages::notices;
     get    "/api/v1/rooms/{room}/changes"              => messages::changes;
     post   "/api/v1/direct/{user}/messages"            => messages::post_direct;
 

@@ -1,6 +1,7 @@
 //! History: pages of what was said, and what happened between.
 //!
-//! *Invariant.* Every row returned is within the sight of the one who asks (I10); paging through a room shows each line once.
+//! *Invariant.* Every row returned is within the sight of the one who asks (I10); paging through a room shows each line once, if the lines
+//! that a page says it has left out are read with [`lines`].
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -8,11 +9,12 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int};
 use super::error::StoreError;
+use super::page::Page;
 use super::rows::{MessageRow, NoticeRow};
 use super::schema::{messages, notices};
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Message, Notice};
-use crate::domain::order::Seq;
+use crate::domain::order::{Revision, Seq};
 use crate::policy::Sight;
 
 /// Where a page lies.
@@ -36,6 +38,8 @@ pub struct HistoryPage {
     /// The timeline lines that stand after one of these messages, and those before the first message the person sees if the page
     /// begins with it; of very many only the newest.
     pub notices: Vec<Notice>,
+    /// There are more of these lines, before the first one here.
+    pub more_notices: bool,
     /// There are visible messages before these.
     pub more_before: bool,
     /// There are messages after these.
@@ -51,21 +55,36 @@ pub async fn page(db: &mut Db, room: RoomId, sight: Sight, place: Place, limit: 
         Place::Latest => older(db, room, sight, i64::MAX, limit).await?,
         Place::Before(seq) => HistoryPage { more_after: true, ..older(db, room, sight, int(seq.0), limit).await? },
         Place::After(seq) => {
-            HistoryPage { more_before: seq >= sight.from_seq, ..newer(db, room, sight, int(seq.0), limit).await? }
+            HistoryPage { more_before: seq >= sight.from_seq.max(Seq(1)), ..newer(db, room, sight, int(seq.0), limit).await? }
         }
         Place::Around(seq) => {
             let before = older(db, room, sight, int(seq.0), limit / 2).await?;
             let rest = limit.saturating_sub(before.messages.len());
             let after = newer(db, room, sight, int(seq.0).saturating_sub(1), rest).await?;
             let messages = before.messages.into_iter().chain(after.messages).collect();
-            HistoryPage { messages, more_before: before.more_before, more_after: after.more_after, notices: Vec::new() }
+            HistoryPage { messages, more_before: before.more_before, more_after: after.more_after, ..HistoryPage::default() }
         }
     };
     let nothing_newer = page.messages.is_empty() && matches!(place, Place::After(_) | Place::Before(_));
     if !nothing_newer {
-        page.notices = notices_of(db, room, sight, &page, limit).await?;
+        let Page { items, more } = lines_of(db, room, sight, &page, limit).await?;
+        (page.notices, page.more_notices) = (items, more);
     }
     Ok(page)
+}
+
+/// The newest timeline lines with a revision below `before`, oldest first, and whether there are more before them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lines(db: &mut Db, room: RoomId, sight: Sight, before: Revision, limit: usize) -> Result<Page<Notice>, StoreError> {
+    let query = notices::table
+        .filter(notices::room.eq(Id::from(room)))
+        .filter(notices::revision.ge(int(first_line(sight))).and(notices::revision.lt(int(before.0))))
+        .order(notices::revision.desc())
+        .limit(with_one_more(limit))
+        .select(notices::all_columns);
+    into_lines(each!(db, |c| query.load(c).await)?, limit)
 }
 
 /// One message, if it is within sight.
@@ -82,7 +101,7 @@ pub async fn get(db: &mut Db, room: RoomId, sight: Sight, seq: Seq) -> Result<Op
 }
 
 fn with_one_more(limit: usize) -> i64 {
-    super::Page::<Message>::one_more(limit)
+    Page::<Message>::one_more(limit)
 }
 
 /// The newest messages below `below`.
@@ -120,14 +139,9 @@ fn into_messages(rows: Vec<MessageRow>) -> Result<Vec<Message>, StoreError> {
     rows.into_iter().map(Message::try_from).collect()
 }
 
-/// A line belongs to the page that has the message before it.
-async fn notices_of(
-    db: &mut Db,
-    room: RoomId,
-    sight: Sight,
-    page: &HistoryPage,
-    limit: usize,
-) -> Result<Vec<Notice>, StoreError> {
+/// A line belongs to the page that has the message before it. Of lines after the same message the one with the lower revision stands
+/// first, so the order of places is that of revisions.
+async fn lines_of(db: &mut Db, room: RoomId, sight: Sight, page: &HistoryPage, limit: usize) -> Result<Page<Notice>, StoreError> {
     let first = page.messages.as_slice().first().filter(|_| page.more_before).map_or(0, |message| int(message.seq.0));
     let last = page.messages.as_slice().last().map_or(i64::MAX, |message| int(message.seq.0));
     let query = notices::table
@@ -135,14 +149,19 @@ async fn notices_of(
         .filter(notices::after_seq.between(first, last))
         .filter(notices::revision.ge(int(first_line(sight))))
         .order((notices::after_seq.desc(), notices::revision.desc()))
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .limit(with_one_more(limit))
         .select(notices::all_columns);
-    let mut rows: Vec<NoticeRow> = each!(db, |c| query.load(c).await)?;
-    rows.reverse();
-    rows.into_iter().map(Notice::try_from).collect()
+    into_lines(each!(db, |c| query.load(c).await)?, limit)
 }
 
-/// The revision of the first timeline line within sight: who sees messages only since joining sees lines only since then.
+fn into_lines(rows: Vec<NoticeRow>, limit: usize) -> Result<Page<Notice>, StoreError> {
+    let mut page = Page::cut(rows.into_iter().map(Notice::try_from), limit)?;
+    page.items.reverse();
+    Ok(page)
+}
+
+/// The revision of the first timeline line within sight: who sees messages only since joining sees lines only since then, also where no
+/// message had been posted yet.
 pub(super) fn first_line(sight: Sight) -> u64 {
-    if sight.from_seq > Seq(1) { sight.joined_revision.0 } else { 0 }
+    if sight.from_seq > Seq::ZERO { sight.joined_revision.0 } else { 0 }
 }

@@ -76,6 +76,7 @@ fn table() -> Vec<Row> {
         row("post", "/api/v1/rooms/{room}/messages", json!({"client_id": Uuid::now_v7(), "text": "hello"}), MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),
+        row("get", "/api/v1/rooms/{room}/notices", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/changes", Value::Null, MEMBERS),
     ]
 }

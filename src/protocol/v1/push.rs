@@ -97,7 +97,7 @@ impl From<&stream::Membership> for Membership {
             revision: member.stream_revision,
             state: member.state,
             role: member.role,
-            visible_from_seq: member.visible_from_seq,
+            visible_from_seq: member.visible_from_seq.max(Seq(1)),
             by: member.by,
             room: room.into(),
             people: people.iter().map(User::from).collect(),

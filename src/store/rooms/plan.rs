@@ -85,7 +85,7 @@ impl Plan {
         member.revision = revision;
         member.changed_at = self.now;
         member.visible_from_seq = match self.room.history {
-            HistoryRule::All => Seq(1),
+            HistoryRule::All => Seq::ZERO,
             HistoryRule::SinceJoining => self.room.last_seq.next(),
         };
         self.room.member_count += 1;

@@ -217,3 +217,75 @@ async fn user_stream_pages_hold_the_newest_state_of_each_membership() {
     }
     assert_eq!(items, whole.items);
 }
+
+/// All lines of a history page, those it left out read in parts of the same size; the number of questions it took.
+async fn all_lines(test: &TestStore, room: RoomId, sight: Sight, page: &HistoryPage, limit: usize) -> Vec<u64> {
+    let (mut lines, mut more) = (page.notices.clone(), page.more_notices);
+    while more {
+        let before = lines[0].revision;
+        let part = test.store.read(move |db| Box::pin(history::lines(db, room, sight, before, limit))).await.unwrap();
+        assert!(part.items.len() == limit || !part.more, "a part is full or the last");
+        more = part.more;
+        lines.splice(0..0, part.items);
+    }
+    lines.iter().map(|line| line.revision.0).collect()
+}
+
+#[tokio::test]
+async fn however_many_lines_stand_between_two_messages_each_can_be_read() {
+    const LIMIT: usize = 4;
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    for joins in [0, LIMIT - 1, LIMIT, LIMIT + 1, 5 * LIMIT + 1] {
+        let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[]).await;
+        test.say(room, ann, &["1", "2"]).await;
+        let first = test.get(room).await.head.0 + 1;
+        for _ in 0..joins {
+            let [guest] = test.people().await;
+            test.change(guest, room, RoomChange::Join).await.unwrap();
+        }
+        test.say(room, ann, &["3"]).await;
+        let sight = sight(&test, room, ann).await;
+        let expected: Vec<u64> = (first..first + joins as u64).collect();
+        let between = page(&test, room, sight, Place::After(Seq(1)), LIMIT).await;
+        assert_eq!((seqs(&between), between.notices.len(), between.more_notices), (vec![2, 3], joins.min(LIMIT), joins > LIMIT));
+        let mut read = all_lines(&test, room, sight, &between, LIMIT).await;
+        // The line of the making stands before the first message: it is on the page before, or behind what was left out of this one.
+        read.retain(|revision| *revision > 1);
+        assert_eq!(read, expected, "{joins} joins");
+        // Paging through the room shows each line once.
+        let (mut shown, mut place) = (Vec::new(), Place::Latest);
+        loop {
+            let part = page(&test, room, sight, place, LIMIT).await;
+            let lines = all_lines(&test, room, sight, &part, LIMIT).await;
+            shown.splice(0..0, lines);
+            match part.more_before {
+                true => place = Place::Before(part.messages[0].seq),
+                false => break,
+            }
+        }
+        assert_eq!(shown, [vec![1], expected].concat(), "{joins} joins");
+    }
+}
+
+#[tokio::test]
+async fn lines_from_before_joining_are_not_shown_where_history_is_since_joining() {
+    let test = TestStore::open().await;
+    for said in [0, 2] {
+        let [ann, bob, eve] = test.people().await;
+        let room = test.room(RoomKind::Public, HistoryRule::SinceJoining, ann, &[bob]).await;
+        test.say(room, ann, &["1", "2"][..said]).await;
+        let joined = test.change(eve, room, RoomChange::Join).await.unwrap().room.head;
+        let sight = sight(&test, room, eve).await;
+        let lines = async |before: u64, limit| {
+            let part = test.store.read(move |db| Box::pin(history::lines(db, room, sight, Revision(before), limit)));
+            let part = part.await.unwrap();
+            (part.items.iter().map(|line| line.revision).collect::<Vec<_>>(), part.more)
+        };
+        assert_eq!(lines(1000, 10).await, (vec![joined], false));
+        assert_eq!(lines(1000, 1).await, (vec![joined], false), "that there are more is not told either");
+        assert_eq!(lines(joined.0, 10).await, (vec![], false));
+        let shown = page(&test, room, sight, Place::Latest, 10).await;
+        assert_eq!((shown.notices.len(), shown.more_notices), (1, false), "{said} said before");
+    }
+}
