@@ -22,11 +22,11 @@ pub struct Accounts {
     pub password_min: usize,
     /// Longest password in bytes. Long ones are neither cut nor refused below it.
     pub password_max: ByteSize,
-    /// Shortest user name in characters.
+    /// Shortest user name in characters, at least 2.
     pub user_name_min: usize,
-    /// Longest user name in characters.
+    /// Longest user name in characters, at most 32.
     pub user_name_max: usize,
-    /// Longest display name in characters.
+    /// Longest display name in characters, at most 64.
     pub display_name_max: usize,
     /// Life of an access token, at most 15m.
     #[serde(deserialize_with = "duration")]

@@ -5,6 +5,7 @@ use std::{fmt::Debug, time::Duration};
 use toml::Value;
 
 use super::{ByteSize, Config, layers::Layers, units};
+use crate::domain::text::{DisplayName, UserName};
 
 /// Settings for which zero means something; for all others it would stop the server from working at all.
 const ZERO_ALLOWED: &[&str] =
@@ -152,6 +153,21 @@ fn in_the_store(Config { database, limits, .. }: &Config) -> Vec<Rule> {
 
 fn elsewhere(Config { accounts, presence, supervision, .. }: &Config) -> Vec<Rule> {
     vec![
+        (
+            "accounts.user_name_min",
+            accounts.user_name_min >= UserName::MIN_CHARS,
+            format!("expected at least {}", UserName::MIN_CHARS),
+        ),
+        (
+            "accounts.user_name_max",
+            accounts.user_name_max <= UserName::MAX_CHARS,
+            format!("expected at most {}", UserName::MAX_CHARS),
+        ),
+        (
+            "accounts.display_name_max",
+            accounts.display_name_max <= DisplayName::MAX_CHARS,
+            format!("expected at most {}", DisplayName::MAX_CHARS),
+        ),
         (
             "accounts.user_name_min",
             accounts.user_name_min <= accounts.user_name_max,

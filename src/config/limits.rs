@@ -24,6 +24,8 @@ pub struct Limits {
     pub group_members_max: usize,
     /// Open invitations of people to one room.
     pub invites_per_room: usize,
+    /// People banned from one room.
+    pub bans_per_room: usize,
     /// Invite links of one room.
     pub invite_links_per_room: usize,
     /// Longest life of an invite link.

@@ -12,8 +12,6 @@ use super::units::{ByteSize, duration};
 pub struct Session {
     /// Bytes waiting for one socket; beyond it the socket is closed as slow_consumer and resumes.
     pub outbox_max: ByteSize,
-    /// Messages waiting for one session actor.
-    pub mailbox: usize,
     /// Silence after which the server pings.
     #[serde(deserialize_with = "duration")]
     pub ping_interval: Duration,

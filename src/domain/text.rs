@@ -9,8 +9,10 @@ use unicode_security::{GeneralSecurityProfile, skeleton};
 pub struct UserName(String);
 
 impl UserName {
-    const MIN_CHARS: usize = 2;
-    const MAX_CHARS: usize = 32;
+    /// The shortest, in characters.
+    pub const MIN_CHARS: usize = 2;
+    /// The longest, in characters.
+    pub const MAX_CHARS: usize = 32;
 
     /// Checks and normalises a name.
     ///

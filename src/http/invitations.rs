@@ -162,8 +162,8 @@ pub async fn revoke_link(
     responses((status = 200, body = RoomView)))]
 pub async fn redeem(parts: web::Data<Parts>, caller: Caller, link: web::Json<Redeem>) -> Result<HttpResponse, Problem> {
     let secret = Secret::parse(&link.secret).ok_or(Fault::InvitationInvalid)?;
-    let (secret_hash, now) = (secret.hash(), parts.clock.now());
-    let room = parts.read("link", move |db| Box::pin(async move { links::find(db, &secret_hash, now).await })).await?;
+    let secret_hash = secret.hash();
+    let room = parts.read("link", move |db| Box::pin(async move { links::find(db, &secret_hash).await })).await?;
     let room = room.ok_or(Fault::InvitationInvalid)?;
     let changed = change(&parts, room, caller.0, RoomChange::JoinByLink { secret_hash }).await?;
     Ok(HttpResponse::Ok().json(after(&parts, caller.0, changed).await?))

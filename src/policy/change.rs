@@ -27,8 +27,9 @@ pub struct Standing<'a> {
 /// The fault the asking person sees.
 pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fault> {
     if at.room.deleted {
-        // The owner who asks again, because the answer was lost, is told that it is so (I3); the membership has ended by then.
-        let again = *change == RoomChange::Delete && at.actor.is_some_and(|actor| actor.role == Role::Owner);
+        // Who may have deleted it and asks again, because the answer was lost, is told that it is so (I3); the membership has ended by then.
+        let owned = at.actor.is_some_and(|actor| actor.role == Role::Owner);
+        let again = *change == RoomChange::Delete && (owned || (at.admin && at.room.kind == RoomKind::Public));
         return if again { Ok(false) } else { Err(Fault::NotFound) };
     }
     // Whoever has nothing to do with a room that is not public gets what an unknown one gives, whatever they ask (I10). The secret of a

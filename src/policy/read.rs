@@ -8,7 +8,7 @@ use crate::domain::room::{Room, RoomKind};
 /// What a member sees of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
-    /// The first message.
+    /// The first message; zero: all of them, with the lines of the timeline before the first.
     pub from_seq: Seq,
     /// Membership is continuous from this revision: older cursors are reset (I7).
     pub joined_revision: Revision,
@@ -17,19 +17,19 @@ pub struct Sight {
 /// May this person read messages, members and changes of the room?
 ///
 /// # Errors
-/// [`Fault::NotFound`] for strangers to a room that is not public, [`Fault::Banned`], else [`Fault::NotMember`].
+/// [`Fault::NotFound`] for strangers to a room that is not public and for who left it, [`Fault::Banned`], else [`Fault::NotMember`].
 pub fn may_read(room: &Room, member: Option<&Member>) -> Result<Sight, Fault> {
     if room.deleted {
         return Err(Fault::NotFound);
     }
-    match member {
-        Some(member) if member.is_joined() => {
-            Ok(Sight { from_seq: member.visible_from_seq, joined_revision: member.joined_revision })
-        }
-        Some(member) if member.state == MemberState::Banned => Err(Fault::Banned),
-        Some(_) => Err(Fault::NotMember),
-        None if room.kind == RoomKind::Public => Err(Fault::NotMember),
-        None => Err(Fault::NotFound),
+    // Who left is as who never came: rooms in memory do not know them apart.
+    let Some(member) = member.filter(|member| member.state != MemberState::Left) else {
+        return Err(if room.kind == RoomKind::Public { Fault::NotMember } else { Fault::NotFound });
+    };
+    match member.state {
+        MemberState::Joined => Ok(Sight { from_seq: member.visible_from_seq, joined_revision: member.joined_revision }),
+        MemberState::Banned => Err(Fault::Banned),
+        MemberState::Invited | MemberState::Left => Err(Fault::NotMember),
     }
 }
 

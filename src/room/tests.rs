@@ -204,7 +204,7 @@ async fn after_a_kick_nothing_is_stored_or_shown() {
     let node = Node::new(|_| {}).await;
     let (ann, bob) = (node.listen(node.ann).await.unwrap(), node.listen(node.bob).await.unwrap());
     node.change(node.ann, RoomChange::Kick { user: node.bob, reason: None }).await;
-    assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotMember]);
+    assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotFound]);
     assert_eq!(seqs(&node.say(node.ann, &["gone"]).await), [1]);
     let head = ann.attached.head.0;
     assert_eq!(ann.until(head + 2).await, ["gone"]);
@@ -222,7 +222,7 @@ async fn a_post_in_the_same_moment_as_a_kick_is_before_it_or_refused() {
     for answers in posts {
         match within(answers).await.unwrap()[0] {
             Ok(posted) => assert!(posted.revision < head),
-            Err(refusal) => assert_eq!(refusal.fault, Fault::NotMember),
+            Err(refusal) => assert_eq!(refusal.fault, Fault::NotFound),
         }
     }
 }
@@ -233,7 +233,7 @@ async fn a_change_the_room_has_not_heard_of_is_found_at_the_next_post() {
     let listener = node.listen(node.ann).await.unwrap();
     // As another node would: past the room.
     node.test.change(node.ann, node.room, RoomChange::Kick { user: node.bob, reason: None }).await.unwrap();
-    assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotMember]);
+    assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotFound]);
     assert_eq!(seqs(&node.say(node.ann, &["a"]).await), [1]);
     assert_eq!(listener.until(listener.attached.head.0 + 2).await, ["a"]);
 }

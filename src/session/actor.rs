@@ -90,12 +90,8 @@ impl Session {
         let outbox = Outbox::new(shared.config.session.outbox_max.as_usize());
         outbox.push(answer);
         thread.enter(id, &outbox);
-        let spec = ChildSpec {
-            kind: "session",
-            name: id.to_string().into(),
-            policy: RestartPolicy::TEMPORARY,
-            mailbox_capacity: u32::try_from(shared.config.session.mailbox).unwrap_or(u32::MAX),
-        };
+        let spec =
+            ChildSpec { kind: "session", name: id.to_string().into(), policy: RestartPolicy::TEMPORARY, mailbox_capacity: 1 };
         let until = now + shared.config.server.hello_timeout;
         let socket = Socket::new(stream, shared.config.limits.frame_max.as_usize());
         let supervisor = shared.supervisor.clone();
@@ -113,7 +109,7 @@ impl Session {
             rearm: false,
         };
         let timer = Box::pin(sleep_until(until));
-        // The address is of no use: nobody sends to a session.
+        // The address is of no use: nobody sends to a session, so its mailbox needs no setting.
         drop(supervisor.spawn(spec, |_| Self { socket, core, early, timer, ended: false, held_back: false, _place: place }));
     }
 

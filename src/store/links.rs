@@ -80,7 +80,7 @@ pub(super) struct NewLink<'a> {
     pub max_uses: Option<u32>,
 }
 
-/// The links of a room, oldest first, those that no longer work included until the next one is made. Their number is limited.
+/// The links of a room, oldest first, those that no longer work included until their places are needed. Their number is limited.
 ///
 /// # Errors
 /// Those of the database.
@@ -88,16 +88,23 @@ pub async fn of(db: &mut Db, room: RoomId) -> Result<Vec<RoomLink>, StoreError> 
     rows(db, room).await?.into_iter().map(RoomLink::try_from).collect()
 }
 
-/// Into which room a secret leads, if its link works.
+/// Into which room a secret leads, whether or not its link still works: who came in by its last use and asks again, because the answer
+/// was lost, is told that they are in (I3). Whoever else asks learns nothing of the room from a link that does not work: the room's
+/// change sees to that.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn find(db: &mut Db, secret_hash: &[u8; 32], now: Timestamp) -> Result<Option<RoomId>, StoreError> {
-    let row = by_secret(db, secret_hash).await?;
-    Ok(row.filter(|row| row.works(at(now))).map(|row| row.room.into()))
+pub async fn find(db: &mut Db, secret_hash: &[u8; 32]) -> Result<Option<RoomId>, StoreError> {
+    Ok(by_secret(db, secret_hash).await?.map(|row| row.room.into()))
 }
 
-/// Makes a link; if it is there already, it is left as it is. Those that no longer work make room for it.
+/// Whether a room's link works.
+pub(super) async fn works(db: &mut Db, room: RoomId, secret_hash: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+    Ok(by_secret(db, secret_hash).await?.is_some_and(|row| row.room == room.into() && row.works(at(now))))
+}
+
+/// Makes a link; if it is there already, it is left as it is. The oldest of those that no longer work make room for it, no more than
+/// must: a repeat finds a link as long as it is there.
 pub(super) async fn create(db: &mut Db, new: &NewLink<'_>, limit: usize) -> Result<(), StoreError> {
     let rows = rows(db, new.room).await?;
     if rows.iter().any(|row| row.id == new.id.into()) {
@@ -107,7 +114,8 @@ pub(super) async fn create(db: &mut Db, new: &NewLink<'_>, limit: usize) -> Resu
     if working.len() >= limit {
         return Err(Fault::LimitReached.into());
     }
-    let spent: Vec<Id> = spent.into_iter().map(|row| row.id).collect();
+    let too_many = (working.len() + spent.len() + 1).saturating_sub(limit);
+    let spent: Vec<Id> = spent.into_iter().take(too_many).map(|row| row.id).collect();
     if !spent.is_empty() {
         each!(db, |c| diesel::delete(room_links::table.filter(room_links::id.eq_any(&spent))).execute(c).await)?;
     }

@@ -2,14 +2,15 @@
 //!
 //! Purpose: answer who may post and see what without asking the store, and name the `policy_revision` the answer holds for; the store
 //! compares it under the lock (I10). Neighbours: filled from the store's load, kept up by what `order` lets out.
-//! Invariant: `policy_revision` never claims a change that is not applied; too low is harmless, the store then says so.
+//! Invariants: `policy_revision` never claims a change that is not applied; too low is harmless, the store then says so. Held are only those
+//! who joined, are invited or banned, each of which has a limit: memory does not grow with those who came and left (I4).
 //! Must not know: why a person stands where they stand.
 
 use std::collections::HashMap;
 
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberState};
 use crate::domain::message::Item;
 use crate::domain::order::Revision;
 use crate::domain::room::Room;
@@ -28,7 +29,7 @@ impl Membership {
     /// As loaded.
     #[must_use]
     pub fn new(room: Room, members: Vec<Member>) -> Self {
-        Self { room, members: members.into_iter().map(|member| (member.user, member)).collect() }
+        Self { room, members: by_user(members) }
     }
 
     /// The room.
@@ -66,9 +67,11 @@ impl Membership {
 
     /// Takes over a change; to be called in the order of revisions.
     pub fn apply(&mut self, committed: &Committed) {
+        let known = self.room.head;
         for item in &committed.changes.items {
             match item {
-                Item::Member(member) => self.put(member),
+                // What is up to the head is in the rows already, if only by being gone from them.
+                Item::Member(member) if member.revision > known => self.put(member),
                 Item::Room(room) if room.settings_revision >= self.room.settings_revision => {
                     // The row may have been read later than this revision, its claim included: that one waits until it is due.
                     let (head, policy_revision) = (self.room.head, self.room.policy_revision);
@@ -78,7 +81,7 @@ impl Membership {
                     self.room.last_seq = self.room.last_seq.max(message.seq);
                     self.room.last_created_at = self.room.last_created_at.max(message.created_at);
                 }
-                Item::Room(_) | Item::Notice(_) => {}
+                Item::Member(_) | Item::Room(_) | Item::Notice(_) => {}
             }
         }
         if let Some(room) = &committed.room
@@ -89,20 +92,29 @@ impl Membership {
         self.room.head = self.room.head.max(committed.changes.to);
     }
 
-    /// Takes over what was loaded anew, unless this is newer already.
+    /// Takes over what was loaded anew, unless this is newer already. The rows were read after the room, so they are no older than
+    /// anything known here, and who is not among them has left.
     pub fn reload(&mut self, room: Room, members: Vec<Member>) {
         if room.head >= self.room.head {
-            self.room = room;
-            members.iter().for_each(|member| self.put(member));
+            *self = Self::new(room, members);
         }
     }
 
     fn put(&mut self, member: &Member) {
         let newer = self.members.get(&member.user).is_none_or(|known| known.revision <= member.revision);
-        if newer {
-            self.members.insert(member.user, member.clone());
+        match member.state {
+            _ if !newer => {}
+            MemberState::Left => drop(self.members.remove(&member.user)),
+            MemberState::Joined | MemberState::Invited | MemberState::Banned => {
+                self.members.insert(member.user, member.clone());
+            }
         }
     }
+}
+
+fn by_user(members: Vec<Member>) -> HashMap<UserId, Member> {
+    let held = members.into_iter().filter(|member| member.state != MemberState::Left);
+    held.map(|member| (member.user, member)).collect()
 }
 
 #[cfg(test)]
@@ -163,9 +175,28 @@ pub(crate) mod tests {
         assert_eq!(membership.may_post(user), Ok(()));
         let kicked = Item::Member(member(user, MemberState::Left, 4));
         membership.apply(&change(4, vec![kicked], Some(room(4, 4))));
-        assert_eq!(membership.may_post(user), Err(Fault::NotMember));
-        assert_eq!(membership.sight(user), Err(Fault::NotMember));
+        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
+        assert_eq!(membership.sight(user), Err(Fault::NotFound));
         assert_eq!(membership.policy_revision(), Revision(4));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_those_who_came_and_left() {
+        let (stays, banned) = (UserId::generate(), UserId::generate());
+        let mut membership = Membership::new(room(3, 2), vec![member(stays, MemberState::Joined, 2)]);
+        for n in 0..1000 {
+            let (user, revision) = (UserId::generate(), 4 + 2 * n);
+            membership.apply(&change(revision, vec![Item::Member(member(user, MemberState::Joined, revision))], None));
+            assert_eq!(membership.members.len(), 2);
+            membership.apply(&change(revision + 1, vec![Item::Member(member(user, MemberState::Left, revision + 1))], None));
+            assert_eq!(membership.members.len(), 1);
+        }
+        membership.apply(&change(2004, vec![Item::Member(member(banned, MemberState::Banned, 2004))], None));
+        assert_eq!((membership.members.len(), membership.may_post(banned)), (2, Err(Fault::Banned)));
+        membership.reload(room(2005, 2005), vec![member(stays, MemberState::Joined, 2), member(banned, MemberState::Left, 2005)]);
+        assert_eq!((membership.members.len(), membership.may_post(stays)), (1, Ok(())));
+        membership.reload(room(2006, 2006), vec![]);
+        assert_eq!(membership.members.len(), 0, "whom a reload does not bring has left");
     }
 
     #[test]
@@ -184,7 +215,7 @@ pub(crate) mod tests {
         let user = UserId::generate();
         let mut membership = Membership::new(room(9, 9), vec![member(user, MemberState::Left, 8)]);
         membership.apply(&change(6, vec![Item::Member(member(user, MemberState::Joined, 6))], None));
-        assert_eq!(membership.may_post(user), Err(Fault::NotMember));
+        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
         membership.reload(room(7, 7), vec![member(user, MemberState::Joined, 6)]);
         assert_eq!(membership.policy_revision(), Revision(9));
     }

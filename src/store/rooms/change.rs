@@ -51,7 +51,11 @@ impl ChangeRoom {
         let (actor, subject) = (row(self.actor.user), subject.and_then(row));
         let owners = count(db, self.room, MemberState::Joined, Some(Role::Owner)).await?;
         let standing = Standing { room: &room, actor, admin: self.actor.admin, subject, owners };
-        if !policy::decide_change(&standing, &self.change)? {
+        let decided = policy::decide_change(&standing, &self.change);
+        if decided != Ok(false) {
+            self.require_link(db).await?;
+        }
+        if !decided? {
             return Ok(Changed { room, changes: None, user_heads: Vec::new() });
         }
         if self.change_link(db, &room).await? {
@@ -65,6 +69,14 @@ impl ChangeRoom {
             ending::begin(db, self.room).await?;
         }
         write(db, plan, people).await
+    }
+
+    /// A link that does not work says so before anything else is said of the room it led into: nobody learns from it whether the room is
+    /// archived, deleted or full. Who is in already has passed.
+    async fn require_link(&self, db: &mut Db) -> Result<(), StoreError> {
+        let RoomChange::JoinByLink { secret_hash } = &self.change else { return Ok(()) };
+        let works = links::works(db, self.room, secret_hash, self.now).await?;
+        if works { Ok(()) } else { Err(Fault::InvitationInvalid.into()) }
     }
 
     /// Links are rows of their own; true if that was all there was to do.
@@ -110,6 +122,7 @@ impl ChangeRoom {
                 }
                 within(invited, limits.invites_per_room)
             }
+            RoomChange::Ban { .. } => within(count(db, self.room, MemberState::Banned, None).await?, limits.bans_per_room),
             RoomChange::Transfer { user } => within(rooms_of(db, *user, true).await?, limits.rooms_owned_per_user),
             _ => Ok(()),
         }

@@ -24,7 +24,7 @@ use super::rows::{MemberRow, RoomRow};
 use super::schema::{members, rooms};
 use crate::config::Limits;
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberState};
 use crate::domain::message::Changes;
 use crate::domain::order::Revision;
 use crate::domain::room::{Room, RoomKind};
@@ -58,6 +58,8 @@ pub struct RoomLimits {
     pub group_members_max: usize,
     /// Open invitations of people to one room.
     pub invites_per_room: usize,
+    /// People banned from one room.
+    pub bans_per_room: usize,
     /// Links of one room.
     pub invite_links_per_room: usize,
 }
@@ -70,6 +72,7 @@ impl From<&Limits> for RoomLimits {
             members_per_room: limits.members_per_room,
             group_members_max: limits.group_members_max,
             invites_per_room: limits.invites_per_room,
+            bans_per_room: limits.bans_per_room,
             invite_links_per_room: limits.invite_links_per_room,
         }
     }
@@ -92,14 +95,18 @@ impl RoomPlace {
     }
 }
 
-/// A room with every row about a person in it, gone and banned ones included. The room is read first: what its `policy_revision`
-/// covers is then in the members read after it, never the other way round (I10).
+/// A room with every row about a person whom it concerns: joined, invited, banned. Each of these has a limit; how many have left has none,
+/// so they are not read: who left is to the room as who never came (I4). The room is read first: what its `policy_revision` covers is
+/// then in the members read after it, never the other way round (I10).
 ///
 /// # Errors
 /// Those of the database.
 pub async fn load(db: &mut Db, room: RoomId) -> Result<Option<(Room, Vec<Member>)>, StoreError> {
     let Some(found) = get(db, room).await? else { return Ok(None) };
-    let query = members::table.filter(members::room.eq(Id::from(room))).select(members::all_columns);
+    let query = members::table
+        .filter(members::room.eq(Id::from(room)))
+        .filter(members::state.ne(MemberState::Left.code()))
+        .select(members::all_columns);
     let rows: Vec<MemberRow> = each!(db, |c| query.load(c).await)?;
     let members = rows.into_iter().map(Member::try_from).collect::<Result<_, _>>()?;
     Ok(Some((found, members)))

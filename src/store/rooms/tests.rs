@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::store::members;
 use crate::store::testing::{TestStore, limits, noon, post, run};
 use chrono::Duration;
+use std::collections::BTreeSet;
 
 async fn row(test: &TestStore, room: RoomId, user: UserId) -> Member {
     test.store.read(move |db| Box::pin(with_member(db, room, user))).await.unwrap().unwrap().1.unwrap()
@@ -67,7 +68,7 @@ async fn settings_that_change_together_take_a_revision_each() {
 async fn who_joins_again_sees_what_the_history_rule_says() {
     let test = TestStore::open().await;
     let [ann, bob] = test.people().await;
-    for (rule, first, second) in [(HistoryRule::All, 1, 1), (HistoryRule::SinceJoining, 1, 4)] {
+    for (rule, first, second) in [(HistoryRule::All, 0, 0), (HistoryRule::SinceJoining, 1, 4)] {
         let room = test.room(RoomKind::Public, rule, ann, &[bob]).await;
         assert_eq!(row(&test, room, bob).await.visible_from_seq, Seq(first));
         test.say(room, ann, &["1", "2"]).await;
@@ -135,11 +136,66 @@ async fn link_lets_in_as_often_and_as_long_as_it_says() {
     late.now = noon();
     test.run(late).await.unwrap();
     assert_eq!(refused(test.change(kim, room, join.clone()).await), Fault::InvitationInvalid);
+    // It is used up, but who is in by it may ask again; nobody else learns from it what became of the room.
+    assert_eq!(test.change(eve, room, join.clone()).await.unwrap().changes, None);
+    let find = || test.store.read(move |db| Box::pin(crate::store::links::find(db, &[7; 32])));
+    assert_eq!(find().await.unwrap(), Some(room));
+    let archived = RoomSettings { archived: Some(true), ..RoomSettings::default() };
+    test.change(ann, room, RoomChange::Settings(archived)).await.unwrap();
+    assert_eq!(refused(test.change(kim, room, join.clone()).await), Fault::InvitationInvalid);
     let wrong = RoomChange::JoinByLink { secret_hash: [8; 32] };
     assert_eq!(refused(test.change(kim, room, wrong).await), Fault::InvitationInvalid);
     test.change(ann, room, RoomChange::RevokeLink { link }).await.unwrap();
-    let found = test.store.read(move |db| Box::pin(crate::store::links::find(db, &[7; 32], noon()))).await.unwrap();
-    assert_eq!(found, None);
+    assert_eq!(find().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_up_stays_until_its_place_is_needed() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[]).await;
+    let tight = RoomLimits { invite_links_per_room: 2, ..limits() };
+    let make = |number: u8| {
+        let (link, secret_hash) = (LinkId::generate(), [number; 32]);
+        let change = RoomChange::CreateLink { link, secret_hash, expires_at: None, max_uses: Some(1) };
+        test.run(ChangeRoom { actor: crate::store::testing::actor(ann), room, change, now: noon(), limits: tight })
+    };
+    let find =
+        |number: u8| test.store.read(move |db| Box::pin(async move { crate::store::links::find(db, &[number; 32]).await }));
+    make(1).await.unwrap();
+    test.change(bob, room, RoomChange::JoinByLink { secret_hash: [1; 32] }).await.unwrap();
+    make(2).await.unwrap();
+    assert_eq!(find(1).await.unwrap(), Some(room));
+    make(3).await.unwrap();
+    assert_eq!((find(1).await.unwrap(), find(2).await.unwrap()), (None, Some(room)));
+    assert_eq!(refused(make(4).await), Fault::LimitReached);
+}
+
+#[tokio::test]
+async fn bans_have_a_limit_and_those_who_left_are_not_loaded() {
+    let test = TestStore::open().await;
+    let [ann, bob, eve, kim] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    let tight = RoomLimits { bans_per_room: 2, ..limits() };
+    let ban = |user| {
+        let change = RoomChange::Ban { user, reason: None };
+        test.run(ChangeRoom { actor: crate::store::testing::actor(ann), room, change, now: noon(), limits: tight })
+    };
+    ban(bob).await.unwrap();
+    ban(eve).await.unwrap();
+    ban(eve).await.unwrap();
+    assert_eq!(refused(ban(kim).await), Fault::LimitReached);
+    test.change(ann, room, RoomChange::Unban { user: eve }).await.unwrap();
+    ban(kim).await.unwrap();
+    let loaded = || test.store.read(move |db| Box::pin(load(db, room)));
+    let held = |rows: Option<(Room, Vec<Member>)>| rows.unwrap().1.into_iter().map(|row| row.user).collect::<BTreeSet<_>>();
+    assert_eq!(held(loaded().await.unwrap()), BTreeSet::from([ann, bob, kim]));
+    let passing: [UserId; 8] = test.people().await;
+    for user in passing {
+        test.change(user, room, RoomChange::Join).await.unwrap();
+        test.change(user, room, RoomChange::Leave).await.unwrap();
+    }
+    assert_eq!(held(loaded().await.unwrap()), BTreeSet::from([ann, bob, kim]));
 }
 
 #[tokio::test]
