@@ -6,9 +6,19 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RegistrationId, UserId};
 use crate::domain::text::UserName;
 use crate::domain::user::{Actor, User};
+use crate::store::operations::{Once, OperationKey, Outcome};
 use crate::store::registrations::{self, CreateRegistration, Registration, RevokeRegistration};
 use crate::store::users::changes::{AccountChanged, Administer, SetPassword};
 use crate::store::users::{by_name, credentials, list};
+
+/// What an invitation to register is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// So many accounts.
+    pub max_uses: u32,
+    /// Of administrators.
+    pub admin: bool,
+}
 
 impl Actor {
     /// Refuses everybody but administrators.
@@ -100,25 +110,38 @@ impl Accounts {
         found.map(|found| found.user).ok_or_else(|| Fault::NotFound.into())
     }
 
-    /// Makes an invitation to register for `max_uses` accounts, of administrators if so asked; the code is told only now.
+    /// Makes an invitation to register, whose code `code_of` tells; under a key that was used before, finds the one made then.
     ///
     /// # Errors
-    /// [`Fault::NotAllowed`], those of persistence.
-    pub async fn invite_to_register(&self, actor: Actor, max_uses: u32, admin: bool) -> Result<(Registration, String), Refusal> {
+    /// [`Fault::NotAllowed`], [`Fault::NotFound`] if the one made then is gone, [`Fault::KeyReused`], those of persistence.
+    pub async fn invite_to_register(
+        &self,
+        actor: Actor,
+        key: Option<OperationKey>,
+        wanted: Wanted,
+        code_of: impl Fn(RegistrationId) -> Secret,
+    ) -> Result<Registration, Refusal> {
         actor.require_admin()?;
-        let (secret, now) = (Secret::generate(), self.now());
+        let (id, now) = (RegistrationId::generate(), self.now());
         let registration = Registration {
-            id: RegistrationId::generate(),
+            id,
             created_by: actor.user,
             created_at: now,
             expires_at: now + self.0.parts.settings.invite_ttl,
-            max_uses: max_uses.into(),
+            max_uses: wanted.max_uses.into(),
             uses: 0,
-            admin,
+            admin: wanted.admin,
         };
-        let create = CreateRegistration { registration: registration.clone(), secret_hash: secret.hash() };
-        self.write(actor.user, create).await?;
-        Ok((registration, secret.expose()))
+        let operation = CreateRegistration { registration, secret_hash: code_of(id).hash() };
+        let once = Once { key, now, operation, answer: |made: &Registration| made.id.to_string() };
+        match self.write(actor.user, once).await? {
+            Outcome::Done(made) => Ok(made),
+            Outcome::Repeat(id) => {
+                let id = id.parse().map_err(|_| Fault::Internal)?;
+                let found = self.read(move |db| Box::pin(registrations::get(db, id))).await?;
+                found.ok_or_else(|| Fault::NotFound.into())
+            }
+        }
     }
 
     /// The invitations to register, in the order they were made, and whether there are more.

@@ -107,13 +107,18 @@ impl Accounts {
             Some(Credentials { user, password_hash }) => (Some(user), password_hash),
             None => (None, None),
         };
-        let fits = self.0.rules.could_be(password);
-        let typed = crate::auth::password::Password::typed(if fits { password } else { "" });
-        let right = self.0.parts.hashing.matches(typed, hash.clone().map(PasswordHash::stored)).await?;
+        let right = self.is_password(hash.clone(), password).await?;
         match (user, hash) {
-            (Some(user), Some(hash)) if right && fits => Ok((user, hash)),
+            (Some(user), Some(hash)) if right => Ok((user, hash)),
             _ => Err(Fault::CredentialsWrong.into()),
         }
+    }
+
+    /// Whether `password` belongs to `hash`; without a hash it does not, after the same work.
+    pub(super) async fn is_password(&self, hash: Option<String>, password: &str) -> Result<bool, Refusal> {
+        let fits = self.0.rules.could_be(password);
+        let typed = crate::auth::password::Password::typed(if fits { password } else { "" });
+        Ok(self.0.parts.hashing.matches(typed, hash.map(PasswordHash::stored)).await? && fits)
     }
 
     /// The present time.

@@ -7,7 +7,7 @@ use crate::domain::order::Revision;
 use crate::domain::text::DisplayName;
 use crate::domain::user::{Actor, User};
 use crate::store::logins::{EndLogins, Login, Which, list};
-use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, SetPassword};
+use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, SetPassword, before_and_now};
 use crate::store::users::search::{FoundUpTo, search};
 use crate::store::users::{by_ids, profile};
 
@@ -40,11 +40,28 @@ impl Accounts {
         Ok((changed, head))
     }
 
-    /// Sets a new password and ends every other login of mine.
+    /// Sets a new password and ends every other login of mine. Repeated after its answer was lost, it succeeds and does nothing.
     ///
     /// # Errors
     /// [`Fault::CredentialsWrong`], [`Fault::PasswordWeak`], those of persistence.
     pub async fn change_password(&self, actor: Actor, old: &str, new: &str) -> Result<(), Refusal> {
+        match self.set_password(actor, old, new).await {
+            Err(Refusal { fault: Fault::CredentialsWrong, .. }) => self.prove_changed(actor.user, old, new).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Succeeds if the password was changed from `old` to `new` last, and lately. Both are compared before either counts: whoever guesses
+    /// the present one must give away `old` for it, so a request is one guess as before, and neither answer nor time tells which of the
+    /// two was wrong.
+    async fn prove_changed(&self, user: UserId, old: &str, new: &str) -> Result<(), Refusal> {
+        let hashes = self.read(move |db| Box::pin(before_and_now(db, user))).await?;
+        let (before, now) = hashes.map_or((None, None), |(before, now)| (Some(before), Some(now)));
+        let (was, is) = (self.is_password(before, old).await?, self.is_password(now, new).await?);
+        if was & is { Ok(()) } else { Err(Fault::CredentialsWrong.into()) }
+    }
+
+    async fn set_password(&self, actor: Actor, old: &str, new: &str) -> Result<(), Refusal> {
         let known_hash = self.prove(actor.user, old).await?;
         let (user, _) = self.profile(actor.user).await?;
         let password = self.0.rules.check(new, &user.name)?;

@@ -1,8 +1,10 @@
 //! Accounts over a store and relays of their own, with a clock the test moves.
 
+use super::administer::Wanted;
 use super::admission::{Device, NewAccount, Tokens};
 use super::handle::{Accounts, Parts};
 use crate::auth::hashing::Hashing;
+use crate::auth::secret::Secret;
 use crate::auth::token::TokenKeys;
 use crate::config::{self, Config, Registration, Secrets};
 use crate::delivery::feeds::Feeds;
@@ -292,6 +294,30 @@ async fn administrators_are_such_at_once_and_change_others_only() {
 }
 
 #[actix::test]
+async fn a_repeated_change_of_password_succeeds_and_does_nothing_more() {
+    const NEW: &str = "another fine phrase";
+    let world = World::new(|_| {}).await;
+    let at = world.process().await;
+    let (_, here) = at.register("ann").await;
+    let actor = at.who(&here).unwrap();
+    at.accounts.change_password(actor, PASSWORD, NEW).await.unwrap();
+    let since = at.accounts.log_in("ann", NEW, &device()).await.unwrap().1;
+    at.accounts.change_password(actor, PASSWORD, NEW).await.unwrap();
+    assert!(at.who(&since).is_ok(), "it ended the other logins once");
+    // Only who knows both may repeat it, and only the last change.
+    for (old, new) in [("not the password", NEW), (PASSWORD, "not this one either"), (PASSWORD, PASSWORD)] {
+        assert_eq!(fault(at.accounts.change_password(actor, old, new).await), Fault::CredentialsWrong, "{old} {new}");
+    }
+    at.accounts.change_password(actor, NEW, "a third fine phrase").await.unwrap();
+    assert_eq!(fault(at.accounts.change_password(actor, PASSWORD, NEW).await), Fault::CredentialsWrong);
+    at.accounts.change_password(actor, NEW, "a third fine phrase").await.unwrap();
+    // Two at once are a change and its repeat.
+    let change = || at.accounts.change_password(actor, "a third fine phrase", PASSWORD);
+    let (one, two) = tokio::join!(change(), change());
+    assert_eq!((one, two), (Ok(()), Ok(())));
+}
+
+#[actix::test]
 async fn registration_is_as_open_as_the_settings_say() {
     let closed = World::new(|settings| settings.registration = Registration::Closed).await;
     let at = closed.process().await;
@@ -302,7 +328,9 @@ async fn registration_is_as_open_as_the_settings_say() {
     let at = invited.process().await;
     let root = at.accounts.add("root1", None, PASSWORD, true).await.unwrap();
     let admin = Actor { user: root.id, login: LoginId::generate(), admin: true };
-    let (_, code) = at.accounts.invite_to_register(admin, 1, false).await.unwrap();
+    let (wanted, secret) = (Wanted { max_uses: 1, admin: false }, Secret::generate());
+    at.accounts.invite_to_register(admin, None, wanted, |_| Secret::parse(&secret.expose()).unwrap()).await.unwrap();
+    let code = secret.expose();
     let with = |name: &str, code: &str| NewAccount { invitation: Some(code.to_owned()), ..account(name) };
     assert_eq!(fault(at.accounts.register(account("ann")).await), Fault::RegistrationClosed);
     assert_eq!(fault(at.accounts.register(with("ann", "abc")).await), Fault::InvitationInvalid);

@@ -2,16 +2,18 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query};
-use actix_web::{HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Admin;
 use super::error::{Problem, ProblemDocument};
+use super::idempotency;
 use super::input::page_rows;
 use super::page::{PageOf, place};
 use super::parts::Parts;
+use crate::accounts::administer::Wanted;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RegistrationId, UserId};
 use crate::domain::user;
@@ -136,7 +138,7 @@ pub struct NewInvitation {
 }
 
 /// What invitation.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationRequest {
     /// For how many accounts.
@@ -152,14 +154,25 @@ const fn once() -> u32 {
 }
 
 /// Makes an invitation to register.
-#[utoipa::path(post, path = "/api/v1/admin/registrations", tag = "admin", request_body = InvitationRequest, responses(
+#[utoipa::path(post, path = "/api/v1/admin/registrations", tag = "admin", request_body = InvitationRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the same invitation is answered.")),
+    responses(
     (status = 201, body = NewInvitation),
+    (status = 404, body = ProblemDocument, description = "not_found: a repeat, and the invitation was taken back"),
 ))]
-pub async fn invite(parts: Data<Parts>, Admin(actor): Admin, body: Json<InvitationRequest>) -> Result<impl Responder, Problem> {
+pub async fn invite(
+    parts: Data<Parts>,
+    Admin(actor): Admin,
+    request: HttpRequest,
+    body: Json<InvitationRequest>,
+) -> Result<impl Responder, Problem> {
     if body.max_uses == 0 {
         return Err(Problem::because(Fault::BadRequest, "max_uses is at least 1."));
     }
-    let (made, code) = parts.accounts.invite_to_register(actor, body.max_uses, body.admin).await?;
+    let key = idempotency::key_of(&request, actor.user, &body)?;
+    let wanted = Wanted { max_uses: body.max_uses, admin: body.admin };
+    let made = parts.accounts.invite_to_register(actor, key, wanted, |id| parts.link_secrets.code_of(id)).await?;
+    let code = parts.link_secrets.code_of(made.id).expose();
     Ok((Json(NewInvitation { invitation: (&made).into(), code }), StatusCode::CREATED))
 }
 

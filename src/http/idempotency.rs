@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: a request that makes something is repeated without making it twice (I3).
 //!
 //! What is kept under a key is the id of what is to be made; making the same id again finds it made. So a repeat is right also when the
-//! first request died half-way: between the keeping and the making, or between the making and the answer.
+//! first request died half-way: between the keeping and the making, or between the making and the answer. Where one transaction can do
+//! both, it keeps the id together with the making: then what was taken back meanwhile is not made again either.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use super::parts::Parts;
 use crate::auth::secret::Secret;
 use crate::config::Secrets;
 use crate::domain::fault::Fault;
-use crate::domain::ids::{LinkId, UserId};
+use crate::domain::ids::{LinkId, RegistrationId, UserId};
 use crate::persistence::handle::Key;
 use crate::store::operations::{Once, OperationKey, Outcome};
 use crate::store::{Db, Operation, Reply};
@@ -28,19 +29,28 @@ const MAX_BYTES: usize = 255;
 /// # Errors
 /// A key that is too long, or used for another request; those of writing.
 pub async fn new_id(parts: &Parts, request: &HttpRequest, user: UserId, asked: &impl fmt::Debug) -> Result<Uuid, Problem> {
-    let Some(value) = request.headers().get(HEADER) else {
+    let key = key_of(request, user, asked)?;
+    if key.is_none() {
         return Ok(Uuid::now_v7());
-    };
-    if value.is_empty() || value.len() > MAX_BYTES {
-        return Err(Problem::because(Fault::BadRequest, format!("{HEADER} has from 1 to {MAX_BYTES} characters.")));
     }
-    let request_hash = Sha256::digest(format!("{} {} {asked:?}", request.method(), request.path())).into();
-    let key = OperationKey { user, key_hash: Sha256::digest(value.as_bytes()).into(), request_hash };
-    let operation = Once { key: Some(key), now: parts.clock.now(), operation: KeepId(Uuid::now_v7()), answer: Uuid::to_string };
+    let operation = Once { key, now: parts.clock.now(), operation: KeepId(Uuid::now_v7()), answer: Uuid::to_string };
     match parts.persistence.run(Key::User(user), operation).await?? {
         Outcome::Done(id) => Ok(id),
         Outcome::Repeat(id) => id.parse().map_err(|_| Fault::Internal.into()),
     }
+}
+
+/// The key of a request, if it has one.
+///
+/// # Errors
+/// A key that is too long.
+pub fn key_of(request: &HttpRequest, user: UserId, asked: &impl fmt::Debug) -> Result<Option<OperationKey>, Problem> {
+    let Some(value) = request.headers().get(HEADER) else { return Ok(None) };
+    if value.is_empty() || value.len() > MAX_BYTES {
+        return Err(Problem::because(Fault::BadRequest, format!("{HEADER} has from 1 to {MAX_BYTES} characters.")));
+    }
+    let request_hash = Sha256::digest(format!("{} {} {asked:?}", request.method(), request.path())).into();
+    Ok(Some(OperationKey { user, key_hash: Sha256::digest(value.as_bytes()).into(), request_hash }))
 }
 
 /// Keeps an id under the key it is wrapped in, and does nothing else.
@@ -56,22 +66,32 @@ impl Operation for KeepId {
     }
 }
 
-/// Makes the secret of a link from the link's id, so that a repeated request answers the same one although it is kept nowhere: also
-/// after the keys that sign tokens were replaced.
+/// Makes the secret of a link from the link's id, and the code of an invitation to register from the invitation's, so that a repeated
+/// request answers the same one although it is kept nowhere: also after the keys that sign tokens were replaced.
 #[derive(Clone)]
-pub struct LinkSecrets([u8; 32]);
+pub struct LinkSecrets {
+    links: [u8; 32],
+    registrations: [u8; 32],
+}
 
 impl LinkSecrets {
     /// From the server's own secret.
     #[must_use]
     pub fn new(secrets: &Secrets) -> Self {
-        Self(keyed(secrets.link_key(), b"secrets of room links"))
+        let key = secrets.link_key();
+        Self { links: keyed(key, b"secrets of room links"), registrations: keyed(key, b"codes of invitations to register") }
     }
 
     /// The secret of a link.
     #[must_use]
     pub fn of(&self, link: LinkId) -> Secret {
-        Secret::from_bytes(keyed(&self.0, link.as_bytes()))
+        Secret::from_bytes(keyed(&self.links, link.as_bytes()))
+    }
+
+    /// The code of an invitation to register.
+    #[must_use]
+    pub fn code_of(&self, registration: RegistrationId) -> Secret {
+        Secret::from_bytes(keyed(&self.registrations, registration.as_bytes()))
     }
 }
 
@@ -98,5 +118,8 @@ mod tests {
         assert_eq!(ours.of(link).expose(), ours.of(link).expose());
         assert_ne!(ours.of(link).expose(), ours.of(other).expose());
         assert_ne!(ours.of(link).expose(), others.of(link).expose());
+        let registration = RegistrationId(link.0);
+        assert_eq!(ours.code_of(registration).expose(), ours.code_of(registration).expose());
+        assert_ne!(ours.code_of(registration).expose(), ours.of(link).expose(), "what opens a room does not open the server");
     }
 }

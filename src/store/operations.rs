@@ -67,14 +67,14 @@ impl<O: Operation> Operation for Once<O> {
     }
 }
 
-async fn find(db: &mut Db, key: &OperationKey) -> Result<Option<(Vec<u8>, String)>, StoreError> {
+pub(super) async fn find(db: &mut Db, key: &OperationKey) -> Result<Option<(Vec<u8>, String)>, StoreError> {
     let query = operations::table
         .select((operations::request_hash, operations::answer))
         .filter(operations::user.eq(Id::from(key.user)).and(operations::key_hash.eq(key.key_hash.as_slice())));
     Ok(each!(db, |c| query.first(c).await.optional())?)
 }
 
-async fn insert(db: &mut Db, key: &OperationKey, answer: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn insert(db: &mut Db, key: &OperationKey, answer: &str, now: Timestamp) -> Result<(), StoreError> {
     let query = diesel::insert_into(operations::table).values((
         operations::user.eq(Id::from(key.user)),
         operations::key_hash.eq(key.key_hash.as_slice()),
@@ -88,6 +88,12 @@ async fn insert(db: &mut Db, key: &OperationKey, answer: &str, now: Timestamp) -
         Err(error) => Err(error),
         Ok(_) => Ok(()),
     }
+}
+
+pub(super) async fn forget(db: &mut Db, key: &OperationKey) -> Result<(), StoreError> {
+    let row = operations::table.find((Id::from(key.user), key.key_hash.as_slice()));
+    each!(db, |c| diesel::delete(row).execute(c).await)?;
+    Ok(())
 }
 
 pub(super) async fn delete_before(db: &mut Db, before: Timestamp, limit: i64) -> Result<(), StoreError> {

@@ -97,16 +97,14 @@ struct NewRow<'a> {
 }
 
 impl Operation for CreateRegistration {
-    type Output = ();
+    type Output = Registration;
     const NAME: &'static str = "create_registration";
 
-    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Registration> {
         Box::pin(async move {
             let new = &self.registration;
-            let known = registrations::table.find(Id::from(new.id)).select(registrations::id);
-            let known: Option<Id> = each!(db, |c| known.first(c).await.optional())?;
-            if known.is_some() {
-                return Ok(());
+            if let Some(known) = get(db, new.id).await? {
+                return Ok(known);
             }
             let row = NewRow {
                 id: new.id.into(),
@@ -120,7 +118,7 @@ impl Operation for CreateRegistration {
             };
             let query = diesel::insert_into(registrations::table).values(&row);
             each!(db, |c| query.execute(c).await)?;
-            Ok(())
+            Ok(new.clone())
         })
     }
 }
@@ -189,6 +187,16 @@ impl TryFrom<Row> for Registration {
             admin: row.admin,
         })
     }
+}
+
+/// One invitation.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get(db: &mut Db, registration: RegistrationId) -> Result<Option<Registration>, StoreError> {
+    let query = registrations::table.find(Id::from(registration)).select(COLUMNS);
+    let row: Option<Row> = each!(db, |c| query.first(c).await.optional())?;
+    row.map(Registration::try_from).transpose()
 }
 
 /// Up to `limit` invitations after `after`, by id, and whether there are more.

@@ -1,11 +1,13 @@
-//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, held to the code; and the settings that scripts, drills and
-//! documents give to a server, held to those there are.
+//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, and docs/PROTOCOL.md of repeats, held to the code; and the
+//! settings that scripts, drills and documents give to a server, held to those there are.
 
 use hubbub::config::Sources;
+use hubbub::http::routes;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
 const DOCUMENT: &str = include_str!("../../docs/ARCHITECTURE.md");
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -104,4 +106,29 @@ fn every_setting_that_scripts_drills_and_documents_give_is_one() {
         })
         .collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Words in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_command_that_does_something_has_its_row_in_the_table_of_repeats() {
+    let table = PROTOCOL.split_once("<!-- repeats -->").expect("the table").1;
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(3).filter(|line| line.starts_with("| ")).map(|line| line.split('|').collect()).collect();
+    let listed: Vec<&str> = rows.iter().flat_map(|row| quoted(row[1])).collect();
+    let does = routes::TABLE.iter().filter(|(method, path)| *method != "get" && *path != "/api/v1/admin/faults");
+    let routes = does.map(|(method, path)| format!("{} {}", method.to_uppercase(), path.trim_start_matches("/api/v1")));
+    let section = PROTOCOL.split_once("## 3. Commands").expect("§3").1.split_once("## 4.").expect("§4").0;
+    let commands = section.lines().filter(|line| line.starts_with("### ")).flat_map(quoted).map(str::to_owned);
+    let expected: BTreeSet<String> = routes.chain(commands).collect();
+    assert!(expected.contains("ping") && expected.len() > 30, "{expected:?}");
+    assert_eq!(listed.iter().map(|row| (*row).to_owned()).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(listed.len(), expected.len(), "each once");
+    let text = text_of(&["tests"]);
+    let missing: Vec<_> =
+        rows.iter().flat_map(|row| quoted(row[3])).filter(|name| !text.contains(&format!("async fn {name}("))).collect();
+    assert!(rows.iter().all(|row| quoted(row[3]).count() == 1) && missing.is_empty(), "{missing:?}");
 }

@@ -21,6 +21,7 @@ mod people;
 mod presence;
 mod promises;
 mod rates;
+mod repeats;
 mod rfc6455;
 mod robustness;
 mod rooms;

@@ -16,6 +16,7 @@ use crate::store::columns::{Id, at, name_key, revision};
 use crate::store::error::StoreError;
 use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
+use crate::store::operations::{self, OperationKey};
 use crate::store::schema::users;
 
 /// Changes how the person is shown.
@@ -62,6 +63,22 @@ pub struct AccountChanged {
     pub ended: Vec<LoginId>,
 }
 
+/// Under what the hash is kept that a person's password had before it was changed last: a repeat of the change is known by it (I3). Like
+/// the answer of any operation it is forgotten after a while. No request can have this key: those are hashes.
+fn changed_password(user: UserId) -> OperationKey {
+    OperationKey { user, key_hash: *b"the password before, for repeats", request_hash: [0; 32] }
+}
+
+/// The hash of a person's password before they changed it, if that was lately, and the present one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn before_and_now(db: &mut Db, user: UserId) -> Result<Option<(String, String)>, StoreError> {
+    let before = operations::find(db, &changed_password(user)).await?;
+    let now = super::credentials(db, user).await?.and_then(|known| known.password_hash);
+    Ok(before.map(|(_, before)| before).zip(now))
+}
+
 /// Sets a new password; whoever asks has proved to know `known_hash`, or is an administrator.
 #[derive(Clone)]
 pub struct SetPassword {
@@ -91,6 +108,12 @@ impl Operation for SetPassword {
             }
             let query = diesel::update(users::table.find(row.id)).set(users::password_hash.eq(Some(&self.new_hash)));
             each!(db, |c| query.execute(c).await)?;
+            if !done {
+                operations::forget(db, &changed_password(self.user)).await?;
+                if let Some(before) = &self.known_hash {
+                    operations::insert(db, &changed_password(self.user), before, self.now).await?;
+                }
+            }
             let ended = logins::end(db, self.user, logins::Which::Except(self.keep), self.now).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
         })
@@ -167,6 +190,7 @@ impl Operation for DeleteAccount {
                 let query = diesel::update(users::table.find(row.id)).set(gone);
                 each!(db, |c| query.execute(c).await)?;
             }
+            operations::forget(db, &changed_password(self.user)).await?;
             let ended = logins::end(db, self.user, logins::Which::Except(None), self.now).await?;
             logins::anonymise(db, self.user).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
