@@ -136,8 +136,8 @@ pub(super) mod tests {
         AnswerLost,
         /// The code that waits for it panics.
         Panics,
-        /// It begins when told; the sender says that it has arrived here.
-        Waits(oneshot::Sender<()>, oneshot::Receiver<()>),
+        /// It begins when told, or fails then; the sender says that it has arrived here.
+        Waits(oneshot::Sender<()>, oneshot::Receiver<()>, Option<StoreError>),
     }
 
     #[derive(Clone, Default)]
@@ -162,10 +162,10 @@ pub(super) mod tests {
                 Some(Scene::Fails(error)) => Err(error),
                 Some(Scene::AnswerLost) => Ok(Some(StoreError::OutcomeUnknown("script".into()))),
                 Some(Scene::Panics) => panic!("script"),
-                Some(Scene::Waits(here, go)) => {
+                Some(Scene::Waits(here, go, failure)) => {
                     here.send(()).unwrap();
                     go.await.unwrap();
-                    Ok(None)
+                    failure.map_or(Ok(None), Err)
                 }
             }
         }

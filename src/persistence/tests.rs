@@ -74,8 +74,13 @@ impl Bench {
 
     /// Holds the next transaction back; the first answer says that it has arrived, the sender lets it go.
     fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        self.hold_and(None)
+    }
+
+    /// The same; once let go, it fails if so asked.
+    fn hold_and(&self, failure: Option<StoreError>) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((arrived, here), (go, wait)) = (oneshot::channel(), oneshot::channel());
-        self.lane.script([Scene::Waits(arrived, wait)]);
+        self.lane.script([Scene::Waits(arrived, wait, failure)]);
         (here, go)
     }
 }
@@ -194,18 +199,21 @@ async fn after_a_lost_commit_in_an_outage_the_outcome_is_unknown() {
 
 #[actix::test]
 async fn when_a_batch_is_refused_what_waits_behind_it_in_the_room_is_refused_too() {
-    let bench = Bench::new(|settings| settings.commit_deadline = Duration::from_millis(400)).await;
-    let (here, go) = bench.hold();
-    bench.lane.script((0..20).map(|_| Scene::Fails(StoreError::Contention("script".into()))));
-    // The held one is through, the second batch meets the lock; the third waits behind it.
-    let first = bench.say("1").await;
-    here.await.unwrap();
+    // No second attempt has room within the deadline, so the first failure is the last.
+    let bench = Bench::new(|settings| settings.retry_first = 2 * settings.commit_deadline).await;
+    assert_eq!(seqs(outcome(bench.say("1").await).await), [1]);
+    let (here, fail) = bench.hold_and(Some(StoreError::Contention("script".into())));
     let second = bench.say("2").await;
-    go.send(()).unwrap();
-    assert_eq!(seqs(outcome(first).await), [1]);
+    here.await.unwrap();
     let third = bench.say("3").await;
+    // It is out of the mailbox before the second fails.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    fail.send(()).unwrap();
     assert_eq!(outcome(second).await, Err(Fault::Unavailable.into()));
     assert_eq!(outcome(third).await, Err(Fault::Unavailable.into()));
+    assert_eq!(bench.lane.attempts(), 2);
 }
 
 #[actix::test]
