@@ -9,6 +9,7 @@
 mod backup;
 mod config;
 mod exit;
+mod files;
 mod healthcheck;
 mod migrate;
 mod restore;

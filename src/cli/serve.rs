@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, files};
 use crate::app::{self, Ended, Running, StartError, Stopped};
 use crate::config::{Config, Format};
 use crate::domain::time::Clock;
@@ -29,6 +29,7 @@ pub(super) fn run(_: &Args, config: Config, again: &str, out: &mut dyn Write) ->
     };
     log::init(format, &config.log.filter).map_err(|error| Failure::new(Exit::Settings, error))?;
     supervision::panic::install_hook();
+    files::prepare(&config);
     let upkeep = metrics::install().map_err(|error| Failure::new(Exit::Failed, error))?;
     actix::System::new().block_on(async move {
         let server_url = config.server.public_url.clone();
