@@ -60,11 +60,13 @@ pub struct KindReport {
     pub deepest: u32,
     /// How full the fullest mailbox is, in percent of its capacity.
     pub fullest_percent: u32,
+    /// How often they were restarted.
+    pub restarts: u64,
 }
 
 impl KindReport {
     pub(super) const fn new(kind: &'static str) -> Self {
-        Self { kind, actors: 0, mailbox_depth: 0, deepest: 0, fullest_percent: 0 }
+        Self { kind, actors: 0, mailbox_depth: 0, deepest: 0, fullest_percent: 0, restarts: 0 }
     }
 
     pub(super) fn add(&mut self, record: &Record) {
@@ -72,6 +74,7 @@ impl KindReport {
         let depth = record.gauge.depth();
         self.mailbox_depth += u64::from(depth);
         self.deepest = self.deepest.max(depth);
+        self.restarts += u64::from(record.restarts.load(Ordering::Relaxed));
         self.fullest_percent = self.fullest_percent.max(record.gauge.fill_percent());
     }
 }

@@ -8,7 +8,7 @@
 //! fails at most once; locks are held for a few instructions, never across a call to a child.
 //! Must not know: what a child does, how it is restarted. (The metrics' names are explained in `telemetry`, which stands beside.)
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -144,6 +144,32 @@ impl Supervisor {
         reports
     }
 
+    /// A page of the living actors here and below, by path: those of one kind or of all, after `after`, at most `rows`; and whether there
+    /// are more. Looks at every actor, but makes reports for the page only.
+    pub fn page(&self, kind: Option<&str>, after: Option<&str>, rows: usize) -> (Vec<ActorReport>, bool) {
+        // The lowest paths so far, with the highest of them on top.
+        let mut lowest = BinaryHeap::with_capacity(rows.saturating_add(2));
+        self.visit_records(|parent, record| {
+            if kind.is_some_and(|kind| kind != record.kind) {
+                return;
+            }
+            let place = Place { path: record.path(parent), parent: parent.len(), record: Arc::clone(record) };
+            if after.is_some_and(|after| place.path.as_str() <= after) {
+                return;
+            }
+            lowest.push(place);
+            if lowest.len() > rows.saturating_add(1) {
+                lowest.pop();
+            }
+        });
+        let mut places = lowest.into_sorted_vec();
+        let more = places.len() > rows;
+        places.truncate(rows);
+        let now = Instant::now();
+        let report = |place: Place| place.record.report(place.path.get(..place.parent).unwrap_or_default(), now);
+        (places.into_iter().map(report).collect(), more)
+    }
+
     /// The living actors here and below, summed up by kind. Much cheaper than the whole list.
     pub fn kinds(&self) -> Vec<KindReport> {
         let mut kinds = BTreeMap::new();
@@ -181,6 +207,10 @@ impl Supervisor {
 
     /// Calls `see` with every living actor here and below and its supervisor's path.
     fn visit(&self, mut see: impl FnMut(&str, &Record)) {
+        self.visit_records(|parent, record| see(parent, record));
+    }
+
+    fn visit_records(&self, mut see: impl FnMut(&str, &Arc<Record>)) {
         let mut open = vec![Arc::clone(&self.node)];
         while let Some(node) = open.pop() {
             // Only reference counts are copied under the lock: looking at thousands takes longer than a spawn may wait.
@@ -248,6 +278,34 @@ impl std::fmt::Debug for Supervisor {
         f.debug_tuple("Supervisor").field(&self.node.path).finish()
     }
 }
+
+/// An actor on its way into a page, ordered by its path.
+struct Place {
+    path: String,
+    /// Length of the supervisor's path, which its own begins with.
+    parent: usize,
+    record: Arc<Record>,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.path.cmp(&other.path)
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Place {}
 
 /// A child's entry in the tree: what happens to the child is noted here, and dropping it takes the child off the list.
 pub(super) struct Enlisted {

@@ -215,3 +215,45 @@ async fn a_room_that_had_a_single_event_and_lost_it_on_its_way_to_a_relay_makes_
 async fn a_last_event_whose_refill_is_lost_too_is_made_up_for_by_the_next_comparison() {
     made_up_for(1, 3, 0).await;
 }
+
+#[tokio::test]
+async fn a_room_that_panicked_is_shown_with_its_restarts_and_what_its_panic_said() {
+    // As `serve` does: it is the hook that knows the place.
+    hubbub::supervision::panic::install_hook();
+    let mut turn = Turn::take().await;
+    let scene = Scene::start().await;
+    scene.server.user_command(&["promote", "ann"], "");
+    turn.arm("room.panic", 1);
+    assert_eq!(code(&scene.bob.connect().await.say(&scene.room, "into the panic").await), "unavailable");
+    let shown = crate::support::eventually("the room runs again and Ann administers", || async {
+        let answer = scene.ann.get("admin/actors?kind=room").await;
+        answer.status.is_success().then(|| answer.ok()).filter(|answer| answer["items"][0]["state"] == "running")
+    })
+    .await;
+    let room = &shown["items"][0];
+    assert!(room["path"].as_str().is_some_and(|path| path.ends_with(&scene.room)), "{room}");
+    assert_eq!((room["kind"].as_str(), room["restarts"].as_u64()), (Some("room"), Some(1)));
+    let panic = &room["last_panic"];
+    assert!(panic["location"].as_str().is_some_and(|place| place.contains("src/")), "{room}");
+    assert_eq!(room["mailbox_depth"], 0);
+    assert!(room["mailbox_capacity"].as_u64().is_some_and(|capacity| capacity > 0), "{room}");
+    let sum = shown["kinds"].as_array().unwrap().iter().find(|kind| kind["kind"] == "room").unwrap();
+    assert_eq!(sum["restarts"], 1);
+}
+
+#[tokio::test]
+async fn a_fault_of_the_server_is_in_the_log_under_the_id_that_was_answered() {
+    let log = crate::support::log::Log::capture();
+    let mut turn = Turn::take().await;
+    let scene = Scene::start().await;
+    let mut socket = scene.bob.connect().await;
+    turn.arm("store.panic", crate::arm::ALWAYS);
+    let answer = socket.say(&scene.room, "never stored").await;
+    turn.disarm();
+    assert_eq!(code(&answer), "internal");
+    let id = answer["error"]["request_id"].as_str().expect("an id").to_owned();
+    let text = log.text();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains(&id)).collect();
+    assert!(lines.iter().any(|line| line.contains("a transaction failed") && line.contains(&scene.room)), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("session=") && line.contains(&scene.bob.id)), "{lines:?}");
+}
