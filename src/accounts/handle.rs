@@ -7,7 +7,7 @@ use crate::auth::token::{TokenError, TokenKeys};
 use crate::config;
 use crate::delivery::handle::{Logins, Relays, Revocation};
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::{LoginId, UserId};
+use crate::domain::ids::{IncidentId, LoginId, UserId};
 use crate::domain::order::Revision;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::{Actor, User};
@@ -188,8 +188,9 @@ impl Accounts {
 /// What a caller learns of a failed read. Faults of ours are logged where they happen: here.
 pub fn refusal(error: &StoreError) -> Refusal {
     let fault = error.fault();
-    if fault == Fault::Internal {
-        tracing::error!(%error, "a read failed");
+    let incident = (fault == Fault::Internal).then(IncidentId::generate);
+    if let Some(incident) = incident {
+        tracing::error!(%incident, %error, "a read failed");
     }
-    fault.into()
+    Refusal::logged(fault, incident)
 }

@@ -124,7 +124,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
 
     let (root, failure) = Supervisor::root("node", policy(&config, RestartClass::Permanent));
     let parts = start_parts(&config, &clock, &store, &secrets, &root).await?;
-    let gate = Gate::new(config.server.max_connections);
+    let gate = Gate::new(config.server.max_connections, config.limits.sessions_per_user);
     let rates = Rates::new(&config.rates);
     let state = NodeState::default();
     let http = Arc::new(HttpParts {
@@ -137,6 +137,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         clock: clock.clone(),
         tree: root.clone(),
         node: state.clone(),
+        relays: parts.relays.clone(),
+        gate: gate.clone(),
         epoch,
         link_secrets: LinkSecrets::new(&secrets),
         rates: rates.clone(),

@@ -3,9 +3,10 @@
 use super::password::{Password, PasswordHash};
 use crate::config;
 use crate::domain::fault::{Fault, Refusal};
+use crate::telemetry::metrics as names;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a refused one is told to wait: a queue of the default length moves on noticeably in this time.
@@ -64,6 +65,7 @@ impl Hashing {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let begun = Instant::now();
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::busy(RETRY_AFTER))?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Fault::Unavailable)?;
         // The permits go along: a caller who leaves does not free a core that is still busy.
@@ -73,7 +75,9 @@ impl Hashing {
             drop(permits);
             result
         });
-        done.await.map_err(|_| Fault::Internal.into())
+        let result = done.await.map_err(|_| Fault::Internal)?;
+        metrics::histogram!(names::HASH_SECONDS).record(begun.elapsed());
+        Ok(result)
     }
 }
 

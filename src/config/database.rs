@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::units::{ByteSize, DatabaseUrl, duration};
+use crate::domain::fault::Fault;
 
 /// The store: which database, how many connections, how large a batch grows, how long a write may take (I2, I4, I9).
 #[derive(Clone, Debug, Deserialize)]
@@ -76,10 +77,13 @@ pub struct Database {
 }
 
 impl Database {
-    /// When to come back after something that is needed was away. Not the same for all who were refused at once, so that they do not come
-    /// back at once.
+    /// When to come back after a fault that may pass. After something that is needed was away not the same for all who were refused at
+    /// once, so that they do not come back at once.
     #[must_use]
-    pub fn come_back_after(&self) -> Duration {
-        self.away_retry_after.mul_f64(rand::random_range(0.5..1.5))
+    pub fn come_back_after(&self, fault: Fault) -> Duration {
+        match fault {
+            Fault::Busy => self.busy_retry_after,
+            _ => self.away_retry_after.mul_f64(rand::random_range(0.5..1.5)),
+        }
     }
 }

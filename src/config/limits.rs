@@ -35,6 +35,8 @@ pub struct Limits {
     pub page_default: usize,
     /// Rows in a page at most.
     pub page_max: usize,
+    /// Open sockets of one user; a further one is closed as too_many.
+    pub sessions_per_user: usize,
     /// Rooms one session is subscribed to.
     pub subscriptions_per_session: usize,
     /// People whose presence one session watches.

@@ -18,7 +18,8 @@ pub struct Server {
     pub public_url: String,
     /// Worker threads for sockets and HTTP. 0: one per core.
     pub workers: usize,
-    /// Open connections in all worker threads; further ones are refused at once.
+    /// Open WebSockets of this node; a handshake beyond it is refused with 429. Plain HTTP connections do not count: each
+    /// worker thread serves as many of them, further ones wait to be accepted.
     pub max_connections: usize,
     /// Connections the system queues before they are accepted.
     pub backlog: u32,
@@ -28,6 +29,9 @@ pub struct Server {
     /// Idle time after which a plain HTTP connection is closed.
     #[serde(deserialize_with = "duration")]
     pub keep_alive: Duration,
+    /// Time from the head of a REST request to the end of its body.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
     /// Largest body of a REST request.
     pub request_body_max: ByteSize,
     /// Time from the WebSocket handshake to the hello frame.

@@ -13,6 +13,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::protocol::v1::push::Push;
 use bytes::Bytes;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Consecutive revisions of a room with their shared encoding.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Envelope {
     lowest: Option<Seq>,
     endings: Vec<Ending>,
     frame: OnceLock<Bytes>,
+    made_at: Instant,
 }
 
 /// A person's subscriptions that end with an envelope (I10).
@@ -44,7 +46,7 @@ impl Envelope {
         let lowest = changes.items.iter().filter_map(message_seq).min();
         let single = changes.from.next() == changes.to;
         let endings = changes.items.iter().filter_map(|item| ending(item, single)).collect();
-        Self { changes, lowest, endings, frame: OnceLock::new() }
+        Self { changes, lowest, endings, frame: OnceLock::new(), made_at: Instant::now() }
     }
 
     /// Which room.
@@ -63,6 +65,12 @@ impl Envelope {
     #[must_use]
     pub fn to(&self) -> Revision {
         self.changes.to
+    }
+
+    /// How long ago it was made, which is right after the commit or, for what was missing, after the read.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.made_at.elapsed()
     }
 
     /// What changed.

@@ -71,6 +71,13 @@ pub(super) struct Seats {
     pub(super) reply_to: ReplyTo<Vec<SeatReport>>,
 }
 
+/// Hand what this thread has counted to the metrics. From whoever shows these.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Publish {
+    pub(super) reply_to: ReplyTo<()>,
+}
+
 /// What the presence tracker says: it begins and ends watches. It can send again, so this goes through the mailbox.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
@@ -225,6 +232,14 @@ impl RelayHandle {
         drop(self.mailbox.try_send(StreamsAre(heads)));
     }
 
+    /// Has the thread hand its counts to the metrics. Dropped when the mailbox is full: they stay there for the next time.
+    fn publish(&self) -> Answer<()> {
+        let (reply_to, answer) = reply();
+        // Refused, the question is dropped, which is an answer.
+        drop(self.mailbox.try_send(Publish { reply_to }));
+        answer
+    }
+
     /// Its number among the relays of the node.
     #[must_use]
     pub const fn number(&self) -> u32 {
@@ -302,6 +317,12 @@ impl Relays {
     /// Ends every subscription of a deleted room; after the commit that deleted it.
     pub fn room_gone(&self, room: RoomId) {
         self.each(|relay| relay.room_gone(room));
+    }
+
+    /// Has every thread hand its counts to the metrics; comes when all have, or cannot.
+    pub async fn publish(&self) {
+        let answers: Vec<_> = self.all().iter().map(RelayHandle::publish).collect();
+        futures_util::future::join_all(answers).await;
     }
 
     fn each(&self, act: impl Fn(&RelayHandle)) {

@@ -20,4 +20,5 @@ pub mod outbox;
 pub mod relay;
 pub mod state;
 mod streams;
+pub mod tally;
 pub mod watches;

@@ -14,6 +14,7 @@ use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::RoomId;
 use crate::domain::order::Revision;
 use crate::faults;
+use crate::telemetry::metrics as names;
 use bytes::{Buf, Bytes};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -99,7 +100,7 @@ impl Outbox {
         if fits {
             state.add(frame);
         } else {
-            metrics::counter!("hubbub_slow_consumers_total").increment(1);
+            metrics::counter!(names::SLOW_CONSUMERS).increment(1);
             state.drop_waiting();
             state.end(Close::SlowConsumer);
         }

@@ -11,10 +11,12 @@
 use super::envelope::Envelope;
 use super::feeds::Feeds;
 use super::handle::{
-    Deliver, HeadIs, Lane, LastAppended, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent, WatchSignal,
+    Deliver, HeadIs, Lane, LastAppended, Publish, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent,
+    WatchSignal,
 };
 use super::outbox::Outbox;
 use super::state::{Appended, Behind, CaughtUp, Seat, State, Subscribed};
+use super::tally::Tally;
 use crate::domain::fault::Close;
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
@@ -26,7 +28,6 @@ use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
 use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
-use metrics::Counter;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub struct Start<'a> {
 #[derive(Clone, Debug)]
 pub struct LocalRelay {
     state: Rc<RefCell<State>>,
+    tally: Rc<Tally>,
     handle: RelayHandle,
 }
 
@@ -61,6 +63,7 @@ impl LocalRelay {
         let state = Rc::new(RefCell::new(State::default()));
         let lane = Arc::new(Lane::new(usize::try_from(start.mailbox).unwrap_or(usize::MAX)));
         let own = Rc::new(OnceCell::new());
+        let tally = Rc::new(Tally::default());
         let relay = Relay {
             state: Rc::clone(&state),
             lane: Arc::clone(&lane),
@@ -68,7 +71,7 @@ impl LocalRelay {
             turn_bytes: start.turn_bytes,
             appended: 0,
             feeds: start.feeds,
-            deliveries: metrics::counter!("hubbub_deliveries_total"),
+            tally: Rc::clone(&tally),
         };
         let handle = start.relays.add(|number| {
             let name = number.to_string().into();
@@ -78,13 +81,19 @@ impl LocalRelay {
         });
         // The actor runs on this thread, so it has not run yet.
         let handle = own.get_or_init(|| handle).clone();
-        Self { state, handle }
+        Self { state, tally, handle }
     }
 
     /// This relay, for rooms.
     #[must_use]
     pub fn handle(&self) -> &RelayHandle {
         &self.handle
+    }
+
+    /// What this thread counts.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Takes a place for a session that has said hello. From here on it hears of its person's stream, so its head is to be read after.
@@ -149,7 +158,7 @@ pub(super) struct Relay {
     /// Bytes of envelopes since the sockets had a turn.
     appended: usize,
     feeds: Arc<dyn Feeds>,
-    deliveries: Counter,
+    tally: Rc<Tally>,
 }
 
 impl Actor for Relay {
@@ -243,6 +252,20 @@ impl Handler<Queued<StreamsAre>> for Relay {
     }
 }
 
+impl Handler<Queued<Publish>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<Publish>, _: &mut Self::Context) {
+        let Publish { reply_to } = message.open();
+        self.tally.publish();
+        let (subscriptions, outbox_bytes) = self.state.borrow().load();
+        self.tally.subscriptions.publish(subscriptions);
+        self.tally.outbox_bytes.publish(outbox_bytes);
+        reply_to.send(());
+        self.take_signals();
+    }
+}
+
 impl Handler<Queued<SignalsWait>> for Relay {
     type Result = ();
 
@@ -258,10 +281,12 @@ impl Relay {
             return;
         }
         let room = envelope.room();
+        self.tally.envelopes.add(1);
         let appended = self.state.borrow_mut().append(envelope);
         match appended {
             Appended::To { count, unused } => {
-                self.deliveries.increment(count as u64);
+                self.tally.deliveries.add(count);
+                self.tally.delivery_seconds.record(envelope.age());
                 if count > 0 {
                     self.appended += envelope.frame().len();
                 }

@@ -288,7 +288,14 @@ impl State {
         }
     }
 
-    /// How many sessions, subscriptions and rooms there are.
+    /// How many subscriptions there are, and how many bytes wait in the outboxes.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let subscriptions = self.rooms.values().map(|feed| feed.subscriptions.len()).sum();
+        let bytes = self.seats.values().map(|seated| seated.outbox.waiting_bytes()).sum();
+        (subscriptions, bytes)
+    }
+
+    /// How many sessions and rooms there are.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.seats.len(), self.rooms.len())
     }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::ids::IncidentId;
+
 /// Whether the thing asked for may have been stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -63,6 +65,8 @@ faults! {
     HelloTwice => "hello_twice", false, No, 400, "This connection has said hello already.";
     /// Larger than the limit named in the settings.
     TooLarge => "too_large", false, No, 413, "Send less at once.";
+    /// A body that did not arrive in time.
+    TooSlow => "too_slow", true, No, 408, "Send the whole request without a pause.";
     /// A text over the limit.
     TextTooLong => "text_too_long", false, No, 422, "Shorten the text.";
     /// A text of nothing or only white space.
@@ -126,11 +130,13 @@ pub struct Refusal {
     pub fault: Fault,
     /// Not before this has passed.
     pub retry_after: Option<Duration>,
+    /// By what the log names its cause, if that was logged.
+    pub incident: Option<IncidentId>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, retry_after: None }
+        Self { fault, retry_after: None, incident: None }
     }
 }
 
@@ -138,16 +144,22 @@ impl Refusal {
     /// Overload, with the time to wait.
     #[must_use]
     pub fn busy(retry_after: Duration) -> Self {
-        Self { fault: Fault::Busy, retry_after: Some(retry_after) }
+        Self { fault: Fault::Busy, retry_after: Some(retry_after), incident: None }
     }
 
-    /// With a time to wait where the server is to blame and none is known: else everybody who was refused would try again at once, and
-    /// keep down what is trying to get up. `previous_refused` needs none: it goes by the post before it.
+    /// A fault whose cause was logged under this id.
     #[must_use]
-    pub fn or_after(self, wait: impl FnOnce() -> Duration) -> Self {
-        let row = self.fault.row();
-        if row.retry && row.status >= 500 && self.retry_after.is_none() {
-            return Self { retry_after: Some(wait()), ..self };
+    pub fn logged(fault: Fault, incident: Option<IncidentId>) -> Self {
+        Self { fault, retry_after: None, incident }
+    }
+
+    /// With a time to wait where trying again may help and none is known: else everybody who was refused would try again at once, and
+    /// keep down what is trying to get up. `wait` knows the time for each fault. `previous_refused` needs none: it goes by the post before
+    /// it.
+    #[must_use]
+    pub fn or_after(self, wait: impl FnOnce(Fault) -> Duration) -> Self {
+        if self.fault.row().retry && self.fault != Fault::PreviousRefused && self.retry_after.is_none() {
+            return Self { retry_after: Some(wait(self.fault)), ..self };
         }
         self
     }
@@ -212,7 +224,7 @@ closes! {
     Restarted => 4002, "restarted", Now;
     /// Too many frames refused for their rate.
     TooFast => 4003, "too_fast", Later;
-    /// Too many connections, of this person or at all.
+    /// The person has too many connections.
     TooMany => 4004, "too_many", Later;
     /// The access token's time is over.
     TokenExpired => 4100, "token_expired", WithToken;
@@ -241,13 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_server_is_to_blame_for_says_when_to_come_back() {
+    fn whatever_may_succeed_later_says_when_to_come_back() {
         let (known, other) = (Duration::from_secs(1), Duration::from_secs(2));
         for fault in Fault::ALL {
-            let told = Refusal::from(*fault).or_after(|| known).retry_after;
-            assert_eq!(told.is_some(), fault.row().status >= 500, "{fault:?}");
+            let told = Refusal::from(*fault).or_after(|_| known).retry_after;
+            assert_eq!(told.is_some(), fault.row().retry && *fault != Fault::PreviousRefused, "{fault:?}");
         }
-        assert_eq!(Refusal::busy(known).or_after(|| other).retry_after, Some(known));
+        assert_eq!(Refusal::busy(known).or_after(|_| other).retry_after, Some(known));
     }
 
     #[test]

@@ -88,6 +88,10 @@ id!(
     Epoch
 );
 id!(
+    /// One fault of ours: in the log with its cause, and all the other side learns of it.
+    IncidentId
+);
+id!(
     /// One running server process.
     NodeId
 );

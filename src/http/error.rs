@@ -1,7 +1,6 @@
 //! Faults as problem documents (RFC 9457), with the same fields as an error reply on the socket.
 
 use std::fmt;
-use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -9,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::Database;
 use crate::domain::fault::{Fault, Refusal};
 use crate::protocol::error::ErrorBody;
 use crate::store::StoreError;
@@ -37,9 +37,6 @@ pub struct ProblemDocument {
     status: u16,
     #[serde(flatten)]
     body: ErrorBody,
-    /// Names this request in the log of the server, as the header `x-request-id` does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
 }
 
 impl Problem {
@@ -55,10 +52,14 @@ impl Problem {
         Self { allow: Some(allow), ..Fault::MethodNotAllowed.into() }
     }
 
-    /// With what is known only where the answer leaves: which request it was, and when to come back if what is needed is away.
+    /// With what is known only where the answer leaves: which request it was, and when to come back after a fault that may pass.
     #[must_use]
-    pub fn completed(self, request_id: Option<String>, wait: Option<Duration>) -> Self {
-        let refusal = wait.map_or(self.refusal, |wait| self.refusal.or_after(|| wait));
+    pub fn completed(self, request_id: Option<String>, waits: Option<&Database>) -> Self {
+        if let Some(incident) = self.refusal.incident {
+            // Inside the request's span, so that this line joins the two ids.
+            tracing::error!(%incident, "a fault of the server was answered");
+        }
+        let refusal = waits.map_or(self.refusal, |waits| self.refusal.or_after(|fault| waits.come_back_after(fault)));
         Self { refusal, request_id, ..self }
     }
 
@@ -74,8 +75,8 @@ impl Problem {
             None => self.refusal.into(),
         };
         let row = self.fault().row();
-        let request_id = self.request_id.clone();
-        ProblemDocument { kind: format!("urn:hubbub:fault:{}", row.code), status: row.status, body, request_id }
+        let body = ErrorBody { request_id: self.request_id.clone(), ..body };
+        ProblemDocument { kind: format!("urn:hubbub:fault:{}", row.code), status: row.status, body }
     }
 }
 
@@ -130,6 +131,10 @@ impl ResponseError for Problem {
             // Whole seconds, upwards: the field knows no others (RFC 9110 §10.2.3).
             response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1000).to_string()));
         }
+        if self.fault() == Fault::TooSlow {
+            // The rest of the body may come for ever: nothing is read after it (RFC 9110 §15.5.9).
+            response.force_close();
+        }
         if let Some(allow) = &self.allow {
             response.insert_header((ALLOW, allow.as_str()));
         }
@@ -140,7 +145,9 @@ impl ResponseError for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use actix_web::body::MessageBody;
+    use std::time::Duration;
 
     fn json(problem: &Problem) -> serde_json::Value {
         let body = problem.error_response().into_body().try_into_bytes().unwrap();
@@ -170,10 +177,12 @@ mod tests {
 
     #[test]
     fn a_completed_problem_names_its_request_and_says_when_to_come_back() {
-        let problem = Problem::from(Fault::Unavailable).completed(Some("r1".into()), Some(Duration::from_millis(700)));
+        let waits = Database { busy_retry_after: Duration::from_millis(700), ..Config::default().database };
+        let problem = Problem::from(Fault::Busy).completed(Some("r1".into()), Some(&waits));
         assert_eq!(problem.error_response().headers().get(RETRY_AFTER).unwrap(), "1");
         assert_eq!((json(&problem)["request_id"].as_str(), &json(&problem)["retry_after_ms"]), (Some("r1"), &700.into()));
-        let problem = Problem::from(Fault::NotFound).completed(None, Some(Duration::from_secs(1)));
+        assert!(json(&Problem::from(Fault::Unavailable).completed(None, Some(&waits)))["retry_after_ms"].is_number());
+        let problem = Problem::from(Fault::NotFound).completed(None, Some(&waits));
         assert!(json(&problem).get("retry_after_ms").is_none() && json(&problem).get("request_id").is_none());
     }
 

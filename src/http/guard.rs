@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,12 +17,18 @@ use futures_util::FutureExt;
 use tracing_actix_web::RequestId;
 
 use super::address::client;
+use super::body;
 use super::error::Problem;
 use super::parts::Parts;
 use crate::domain::fault::Fault;
+use crate::telemetry::metrics as names;
+use crate::telemetry::request::{NO_ROUTE, Route};
 
 /// The header by which a request is found in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The methods there are.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// Everything the API answers is data: nothing in it may run, be framed or be guessed to be something else.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -40,6 +47,42 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let counted = Counted::begin(&request);
+    let answered = answer(request, next).await;
+    counted.end(match &answered {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    });
+    answered
+}
+
+/// A request that is being answered, for the metrics.
+struct Counted {
+    method: &'static str,
+    route: String,
+    begun: Instant,
+}
+
+impl Counted {
+    fn begin(request: &ServiceRequest) -> Self {
+        // Whoever asks may invent methods; labels come from closed lists.
+        let method = METHODS.iter().find(|method| **method == request.method().as_str()).copied().unwrap_or("other");
+        let route = request.extensions().get::<Route>().and_then(|route| route.0.clone());
+        Self { method, route: route.unwrap_or_else(|| NO_ROUTE.to_owned()), begun: Instant::now() }
+    }
+
+    fn end(self, status: StatusCode) {
+        let Self { method, route, begun } = self;
+        metrics::histogram!(names::HTTP_SECONDS, "method" => method, "route" => route.clone()).record(begun.elapsed());
+        metrics::counter!(names::HTTP_REQUESTS, "method" => method, "route" => route, "status" => status.as_u16().to_string())
+            .increment(1);
+    }
+}
+
+async fn answer(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = request.extensions().get::<RequestId>().copied();
     if let Some(refusal) = over_rate(&request) {
         let mut response = request.into_response(completed(refusal.into(), id, None).error_response()).map_into_right_body();
@@ -47,6 +90,10 @@ pub async fn guard(
         return Ok(response);
     }
     let parts = request.app_data::<web::Data<Parts>>().cloned();
+    if let Some(parts) = &parts {
+        let body = request.take_payload();
+        request.set_payload(body::within(parts.settings.server.body_timeout, body));
+    }
     // The request itself cannot be kept to answer with: routing needs it alone. So a panic answers as an error.
     let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         return Err(Crash(id, completed(Fault::Internal.into(), id, parts.as_ref())).into());
@@ -63,8 +110,7 @@ pub async fn guard(
 
 /// A problem that a handler, an extractor or this middleware has raised, with what those do not know: its request and the settings.
 fn completed(problem: Problem, id: Option<RequestId>, parts: Option<&web::Data<Parts>>) -> Problem {
-    let wait = parts.map(|parts| parts.settings.database.come_back_after());
-    problem.completed(id.map(|id| id.to_string()), wait)
+    problem.completed(id.map(|id| id.to_string()), parts.map(|parts| &parts.settings.database))
 }
 
 fn over_rate(request: &ServiceRequest) -> Option<crate::domain::fault::Refusal> {

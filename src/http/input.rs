@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::body;
 use super::error::Problem;
 use super::parts::Parts;
 use crate::domain::fault::Fault;
@@ -31,6 +32,7 @@ fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
         JsonPayloadError::OverflowKnownLength { .. }
         | JsonPayloadError::Overflow { .. }
         | JsonPayloadError::Payload(PayloadError::Overflow) => Problem::from(Fault::TooLarge).into(),
+        JsonPayloadError::Payload(error) if body::is_late(&error) => Problem::from(Fault::TooSlow).into(),
         JsonPayloadError::ContentType => bad("Send the body as Content-Type: application/json.".to_owned()),
         other => bad(other.to_string()),
     }

@@ -16,6 +16,7 @@ use super::parts::Parts;
 use crate::accounts::admission::{Device, Tokens};
 use crate::domain::ids::LoginId;
 use crate::domain::text::{DeviceName, UserName};
+use crate::telemetry::metrics as names;
 
 /// The tokens of a login.
 #[derive(Serialize, ToSchema)]
@@ -77,9 +78,13 @@ pub async fn log_in(parts: Data<Parts>, from: ClientAddress, body: Json<Credenti
     let Credentials { name, password, device: called } = body.into_inner();
     let key = UserName::parse(&name).map(|name| name.key()).unwrap_or_default();
     let device = device(called, from)?;
-    let guess = parts.rates.log_in(from.0, &key)?;
-    let outcome = parts.accounts.log_in(&name, &password, &device).await;
-    let (user, tokens) = parts.rates.judged(&guess, outcome)?;
+    let outcome = match parts.rates.log_in(from.0, &key) {
+        Ok(guess) => parts.rates.judged(&guess, parts.accounts.log_in(&name, &password, &device).await),
+        Err(refusal) => Err(refusal),
+    };
+    let outcome_code = outcome.as_ref().map_or_else(|refusal| refusal.fault.row().code, |_| "ok");
+    metrics::counter!(names::LOGINS, "outcome" => outcome_code).increment(1);
+    let (user, tokens) = outcome?;
     let body = LoggedIn { user: (&user).into(), admin: user.admin, tokens: tokens.into() };
     Ok((Json(body), StatusCode::CREATED))
 }

@@ -11,6 +11,7 @@ pub mod address;
 pub mod admin;
 pub mod administration;
 pub mod auth;
+mod body;
 pub mod docs;
 pub mod error;
 pub mod guard;

@@ -10,11 +10,13 @@ use super::idempotency::LinkSecrets;
 use super::rates::Rates;
 use crate::accounts::handle::Accounts;
 use crate::config::Config;
+use crate::delivery::handle::Relays;
 use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
 use crate::room::handle::Rooms;
+use crate::session::gate::Gate;
 use crate::store::{Db, Reply, Store};
 use crate::supervision::tree::Supervisor;
 use crate::telemetry::metrics as names;
@@ -39,6 +41,10 @@ pub struct Parts {
     pub tree: Supervisor,
     /// Whether this node is starting, serving or draining.
     pub node: NodeState,
+    /// The threads' relays, which count.
+    pub relays: Relays,
+    /// The connections of this node.
+    pub gate: Gate,
     /// Which history of the store this is.
     pub epoch: Epoch,
     /// Makes the secrets of links.
@@ -62,9 +68,6 @@ impl Parts {
         let begun = Instant::now();
         let answer = self.store.read(ask).await;
         metrics::histogram!(names::READ_SECONDS, "read" => name).record(begun.elapsed());
-        answer.map_err(|error| match error {
-            crate::store::StoreError::Busy => crate::domain::fault::Refusal::busy(self.settings.database.busy_retry_after).into(),
-            error => error.into(),
-        })
+        answer.map_err(Problem::from)
     }
 }

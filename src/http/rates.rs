@@ -9,10 +9,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use metrics::Counter;
+
 use crate::config::{self, Rate};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::UserId;
 use crate::session::bucket::Bucket;
+use crate::telemetry::metrics as names;
 
 /// All rates. Clones share them.
 #[derive(Clone)]
@@ -43,17 +46,17 @@ impl Rates {
     pub fn new(settings: &config::Rates) -> Self {
         let most = settings.tracked_max;
         Self(Arc::new(Inner {
-            login_address: Keyed::new(settings.login_per_address, most),
-            login_account: Keyed::new(settings.login_per_account, most),
-            register_address: Keyed::new(settings.register_per_address, most),
-            refresh: Keyed::new(settings.refresh_per_account, most),
-            connection_address: Keyed::new(settings.connections_per_address, most),
-            request_address: Keyed::new(settings.requests_per_address, most),
-            request_account: Keyed::new(settings.requests_per_account, most),
-            command: Keyed::new(settings.commands_per_account, most),
-            post: Keyed::new(settings.posts_per_account, most),
-            people_search: Keyed::new(settings.people_search_per_account, most),
-            room_made: Keyed::new(settings.rooms_made_per_account, most),
+            login_address: Keyed::new("login_per_address", settings.login_per_address, most),
+            login_account: Keyed::new("login_per_account", settings.login_per_account, most),
+            register_address: Keyed::new("register_per_address", settings.register_per_address, most),
+            refresh: Keyed::new("refresh_per_account", settings.refresh_per_account, most),
+            connection_address: Keyed::new("connections_per_address", settings.connections_per_address, most),
+            request_address: Keyed::new("requests_per_address", settings.requests_per_address, most),
+            request_account: Keyed::new("requests_per_account", settings.requests_per_account, most),
+            command: Keyed::new("commands_per_account", settings.commands_per_account, most),
+            post: Keyed::new("posts_per_account", settings.posts_per_account, most),
+            people_search: Keyed::new("people_search_per_account", settings.people_search_per_account, most),
+            room_made: Keyed::new("rooms_made_per_account", settings.rooms_made_per_account, most),
         }))
     }
 
@@ -175,6 +178,8 @@ fn network(address: IpAddr) -> IpAddr {
 /// One rate for many keys.
 struct Keyed<K> {
     rate: Rate,
+    /// Counts refusals. Looked up once: whoever does too much is refused often.
+    refused: Counter,
     /// Keys in each half.
     half_max: usize,
     halves: Mutex<Halves<K>>,
@@ -187,13 +192,15 @@ struct Halves<K> {
 }
 
 impl<K: Eq + Hash> Keyed<K> {
-    fn new(rate: Rate, tracked_max: usize) -> Self {
+    /// `key` is its name in the settings.
+    fn new(key: &'static str, rate: Rate, tracked_max: usize) -> Self {
         let halves = Halves { recent: HashMap::new(), older: HashMap::new() };
-        Self { rate, half_max: (tracked_max / 2).max(1), halves: Mutex::new(halves) }
+        let refused = metrics::counter!(names::RATE_LIMITED, "rate" => key);
+        Self { rate, refused, half_max: (tracked_max / 2).max(1), halves: Mutex::new(halves) }
     }
 
     fn take(&self, key: K) -> Result<(), Refusal> {
-        self.take_at(key, Instant::now())
+        self.take_at(key, Instant::now()).inspect_err(|_| self.refused.increment(1))
     }
 
     fn take_at(&self, key: K, now: Instant) -> Result<(), Refusal> {
@@ -228,7 +235,7 @@ mod tests {
     use std::time::Duration;
 
     fn keyed(tracked_max: usize) -> Keyed<u32> {
-        Keyed::new("2/2s".parse().unwrap(), tracked_max)
+        Keyed::new("test", "2/2s".parse().unwrap(), tracked_max)
     }
 
     #[test]

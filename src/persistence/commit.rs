@@ -17,6 +17,7 @@ use super::owed::Owed;
 use super::retry::{Attempts, Next, Pauses};
 use super::work::Work;
 use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::IncidentId;
 use crate::domain::order::Revision;
 use crate::domain::time::Clock;
 use crate::store::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
@@ -46,8 +47,8 @@ pub(super) enum Finished {
 }
 
 enum Stop {
-    /// One of the writes is at fault.
-    Apart(Fault),
+    /// One of the writes is at fault; the cause is in the log if it is our fault.
+    Apart(Refusal),
     GaveUp(GaveUp),
 }
 
@@ -84,7 +85,7 @@ impl Committer {
         let mut finished = Finished::Through;
         for Entry { key, deadline, work, .. } in entries {
             let Work::Operation(job) = work else { continue };
-            if let Err(gave_up) = job.run(self, Attempts::until(deadline, self.pauses)).await {
+            if let Err(gave_up) = job.run(self, key, Attempts::until(deadline, self.pauses)).await {
                 finished = Finished::Refused { keys: vec![key], gave_up };
             }
         }
@@ -106,7 +107,8 @@ impl Committer {
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 posts")]
         metrics::histogram!(names::BATCH_MESSAGES).record(posts as f64);
         let batch = Arc::new(AppendBatch { now: self.clock.now(), appends });
-        match self.through(Arc::clone(&batch), &mut Attempts::until(deadline, self.pauses)).await {
+        let only = keys.first().copied().filter(|_| keys.len() == 1);
+        match self.through(only, Arc::clone(&batch), &mut Attempts::until(deadline, self.pauses)).await {
             Ok(outcomes) => {
                 owed.into_iter().zip(outcomes).for_each(|(owed, outcome)| owed.settle(Ok(outcome)));
                 Finished::Through
@@ -130,7 +132,7 @@ impl Committer {
         match self.one(append.clone(), &mut attempts).await {
             Ok(outcome) => Ok(outcome),
             Err(Stop::GaveUp(gave_up)) => Err(gave_up.fault.into()),
-            Err(Stop::Apart(fault)) if append.posts.len() < 2 => Err(fault.into()),
+            Err(Stop::Apart(refusal)) if append.posts.len() < 2 => Err(refusal),
             Err(Stop::Apart(_)) => self.post_by_post(append, attempts).await,
         }
     }
@@ -151,7 +153,7 @@ impl Committer {
                 // What went before is stored, so the run cannot be decided again as a whole: the sender repeats the rest.
                 Ok(AppendOutcome::StalePolicy) => PostOutcome::Refused(Fault::Unavailable),
                 Ok(AppendOutcome::Gone) => PostOutcome::Refused(Fault::NotFound),
-                Err(Stop::Apart(fault) | Stop::GaveUp(GaveUp { fault, .. })) => PostOutcome::Refused(fault),
+                Err(Stop::Apart(Refusal { fault, .. }) | Stop::GaveUp(GaveUp { fault, .. })) => PostOutcome::Refused(fault),
             };
             refused = matches!(outcome, PostOutcome::Refused(fault) if fault.row().retry);
             posts.push(outcome);
@@ -160,21 +162,23 @@ impl Committer {
     }
 
     async fn one(&self, append: Append, attempts: &mut Attempts) -> Result<AppendOutcome, Stop> {
+        let about = Some(Key::Room(append.room));
         let batch = AppendBatch { now: self.clock.now(), appends: vec![append] };
-        let outcomes = self.through(Arc::new(batch), attempts).await?;
-        outcomes.into_iter().next().ok_or(Stop::Apart(Fault::Internal))
+        let outcomes = self.through(about, Arc::new(batch), attempts).await?;
+        outcomes.into_iter().next().ok_or(Stop::Apart(Fault::Internal.into()))
     }
 
     /// One operation with its answer.
     pub(super) async fn single<O: Operation>(
         &self,
+        key: Key,
         operation: Arc<O>,
         owed: Owed<O::Output>,
         mut attempts: Attempts,
     ) -> Result<(), GaveUp> {
-        match self.through(operation, &mut attempts).await {
+        match self.through(Some(key), operation, &mut attempts).await {
             Ok(output) => owed.settle(Ok(output)),
-            Err(Stop::Apart(fault)) => owed.settle(Err(fault.into())),
+            Err(Stop::Apart(refusal)) => owed.settle(Err(refusal)),
             Err(Stop::GaveUp(gave_up)) => {
                 owed.settle(Err(gave_up.fault.into()));
                 return Err(gave_up);
@@ -183,8 +187,13 @@ impl Committer {
         Ok(())
     }
 
-    /// Tries a transaction until it is through or [`Attempts`] says otherwise.
-    async fn through<O: Operation>(&self, operation: Arc<O>, attempts: &mut Attempts) -> Result<O::Output, Stop> {
+    /// Tries a transaction until it is through or [`Attempts`] says otherwise. `about`: what it writes to, if it is one thing.
+    async fn through<O: Operation>(
+        &self,
+        about: Option<Key>,
+        operation: Arc<O>,
+        attempts: &mut Attempts,
+    ) -> Result<O::Output, Stop> {
         loop {
             let begin = Instant::now();
             let error = match self.lane.transaction(Arc::clone(&operation), attempts.time_left(begin.into_std())).await {
@@ -194,13 +203,13 @@ impl Committer {
                 }
                 Err(error) => error,
             };
-            note(O::NAME, &error, begin.elapsed());
+            let incident = note(O::NAME, about, &error, begin.elapsed());
             match attempts.after(&error, Instant::now().into_std()) {
                 Next::Again(pause) => {
                     count_retry(reason(&error));
                     sleep(pause).await;
                 }
-                Next::Apart(fault) => return Err(Stop::Apart(fault)),
+                Next::Apart(fault) => return Err(Stop::Apart(Refusal::logged(fault, incident))),
                 Next::GiveUp(fault) => {
                     let away = !matches!(error, StoreError::Contention(_));
                     return Err(Stop::GaveUp(GaveUp { fault, away }));
@@ -222,10 +231,18 @@ fn count_retry(reason: &'static str) {
     metrics::counter!(names::BATCH_RETRIES, "reason" => reason).increment(1);
 }
 
-/// A decision is no failure; all else is counted and told.
-fn note(operation: &'static str, error: &StoreError, after: Duration) {
-    if !matches!(error, StoreError::Refused(_)) {
-        metrics::counter!(names::STORE_FAULTS, "fault" => error.fault().row().code).increment(1);
-        tracing::warn!(operation, %error, after_ms = after.as_millis(), "a transaction failed");
+/// A decision is no failure; all else is counted and told, and a fault of ours under an id that whoever asked is told too.
+fn note(operation: &'static str, about: Option<Key>, error: &StoreError, after: Duration) -> Option<IncidentId> {
+    if matches!(error, StoreError::Refused(_)) {
+        return None;
     }
+    let (fault, after_ms) = (error.fault(), after.as_millis());
+    metrics::counter!(names::STORE_FAULTS, "fault" => fault.row().code).increment(1);
+    if fault == Fault::Internal || matches!(error, StoreError::Panicked) {
+        let incident = IncidentId::generate();
+        tracing::error!(%incident, operation, ?about, %error, after_ms, "a transaction failed");
+        return Some(incident);
+    }
+    tracing::warn!(operation, ?about, %error, after_ms, "a transaction failed");
+    None
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::batch::Key;
 use super::commit::{Committer, GaveUp};
 use super::owed::Owed;
 use super::retry::Attempts;
@@ -41,7 +42,7 @@ impl Work {
 /// An operation of any type with its answer.
 pub(super) trait Job: Send {
     /// Carries it out and answers. `Err` if the database was not there for it.
-    fn run(self: Box<Self>, by: &Committer, attempts: Attempts) -> BoxFuture<'_, Result<(), GaveUp>>;
+    fn run(self: Box<Self>, by: &Committer, key: Key, attempts: Attempts) -> BoxFuture<'_, Result<(), GaveUp>>;
 
     /// Answers without having done it.
     fn refuse(self: Box<Self>, refusal: Refusal);
@@ -60,10 +61,10 @@ impl<O: Operation> OperationJob<O> {
 }
 
 impl<O: Operation> Job for OperationJob<O> {
-    fn run(mut self: Box<Self>, by: &Committer, attempts: Attempts) -> BoxFuture<'_, Result<(), GaveUp>> {
+    fn run(mut self: Box<Self>, by: &Committer, key: Key, attempts: Attempts) -> BoxFuture<'_, Result<(), GaveUp>> {
         Box::pin(async move {
             self.owed.stake();
-            by.single(self.operation, self.owed, attempts).await
+            by.single(key, self.operation, self.owed, attempts).await
         })
     }
 

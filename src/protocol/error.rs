@@ -18,6 +18,10 @@ pub struct ErrorBody {
     /// Not before this many milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Tell it the operator: it names what happened in the log of the server. With `internal` on a socket; REST and refused handshakes
+    /// name their request with every problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl From<Refusal> for ErrorBody {
@@ -32,6 +36,7 @@ impl From<Refusal> for ErrorBody {
                 Stored::Unknown => "unknown",
             },
             retry_after_ms: refusal.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            request_id: refusal.incident.map(|incident| incident.to_string()),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::ids::SessionId;
 use crate::faults;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
+use crate::telemetry::metrics as names;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Supervised};
 use actix_rt::net::TcpStream;
@@ -128,7 +129,7 @@ impl Session {
             if self.holds_back(cx) {
                 return Poll::Pending;
             }
-            match self.socket.flush(&self.core.outbox, cx) {
+            match self.socket.flush(&self.core.outbox, self.core.thread.shared.relay.tally(), cx) {
                 Err(_) => return self.end(ctx),
                 Ok(Flushed::Closed(_)) if self.core.stage == Stage::Closing => {
                     self.socket.finish(cx);
@@ -239,7 +240,12 @@ impl Core {
     /// Takes one message from the socket; breaks off when no more is wanted now.
     fn hear(&mut self, ctx: &mut Context<Session>, incoming: Incoming<'_>) -> ControlFlow<()> {
         faults::panic_point("session.panic");
-        if !self.frames.take(self.thread.shared.config.rates.frames_per_connection, Instant::now().into_std()) {
+        let shared = &self.thread.shared;
+        shared.relay.tally().frames_in.add(1);
+        if !self.frames.take(shared.config.rates.frames_per_connection, Instant::now().into_std())
+            && self.outbox.closed().is_none()
+        {
+            metrics::counter!(names::RATE_LIMITED, "rate" => "frames_per_connection").increment(1);
             self.outbox.close(Close::TooFast);
         }
         match incoming {
@@ -266,7 +272,14 @@ impl Core {
             self.until = Instant::now() + self.thread.shared.config.session.close_timeout;
             self.rearm = true;
             self.leave();
+            self.count_close();
         }
+    }
+
+    /// Once per connection, so its metric may be looked up.
+    fn count_close(&self) {
+        let (_, reason, _) = self.outbox.closed().unwrap_or(Close::Normal).row();
+        metrics::counter!(names::SESSIONS_CLOSED, "reason" => reason).increment(1);
     }
 
     /// The other side had its time to close.
@@ -345,7 +358,8 @@ impl Drop for Session {
         if !self.ended && !self.core.is_closing() {
             let stopping = self.core.thread.shared.gate.is_closed();
             self.core.outbox.cut(if stopping { Close::Draining } else { Close::Internal });
-            self.socket.flush_now(&self.core.outbox);
+            self.socket.flush_now(&self.core.outbox, self.core.thread.shared.relay.tally());
+            self.core.count_close();
         }
         self.core.leave();
         self.core.thread.leave(self.core.id);

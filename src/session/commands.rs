@@ -4,13 +4,14 @@
 
 use super::actor::{Core, Session, Stage};
 use super::following::{Following, Starting, UserPull};
+use super::gate::Ticket;
 use super::ports::{Counted, Promise, Proof};
 use super::posting::{Accepted, Posting, Target};
 use super::resume::Queue;
 use crate::delivery::frame;
 use crate::delivery::state::Seat;
 use crate::domain::fault::{Close, Fault, Refusal};
-use crate::domain::ids::{ClientId, RoomId, UserId};
+use crate::domain::ids::{ClientId, IncidentId, RoomId, UserId};
 use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::domain::text::MessageText;
@@ -29,6 +30,8 @@ use tokio::time::Instant;
 /// A session after its `hello`.
 pub(super) struct Open {
     pub(super) actor: Actor,
+    /// Counts this session as one of the person's.
+    _ticket: Ticket,
     pub(super) seat: Seat,
     expires_at: Timestamp,
     /// The same on the clock of timers.
@@ -62,12 +65,16 @@ impl Core {
     /// A text message: a command, or a frame that is none.
     pub(super) fn take_text(&mut self, ctx: &mut Context<Session>, text: &str) {
         match decode(text) {
-            Ok((reference, command)) => self.command(ctx, reference, command),
+            Ok((reference, command)) => {
+                self.thread.shared.relay.tally().command(&command);
+                self.command(ctx, reference, command);
+            }
             Err(malformed) => self.refuse_malformed(malformed),
         }
     }
 
     fn refuse_malformed(&mut self, malformed: Malformed) {
+        self.thread.shared.relay.tally().reply(Some(malformed.fault));
         let error = ErrorBody::because(malformed.fault, malformed.reason);
         self.push_reply(malformed.reference, Outcome::Error(error));
         self.bad_frames += 1;
@@ -147,11 +154,16 @@ impl Core {
     fn greet(&mut self, ctx: &mut Context<Session>, reference: u64, hello: Hello, proof: Proof) {
         let shared = &self.thread.shared;
         let Actor { user, login, .. } = proof.actor;
+        let Some(ticket) = shared.gate.admit(user) else {
+            self.refuse(reference, Fault::LimitReached);
+            return self.outbox.close(Close::TooMany);
+        };
         let seat = shared.relay.register(self.id, user, login, &self.outbox);
         let same_epoch = hello.epoch == Some(shared.neighbours.epoch());
         let now = Instant::now();
         self.open = Some(Box::new(Open {
             actor: proof.actor,
+            _ticket: ticket,
             seat,
             expires_at: proof.expires_at,
             token_until: now + self.until_token_ends(proof.expires_at),
@@ -254,9 +266,6 @@ impl Core {
         let post = Post { author: user, client_id, text };
         let count = || neighbours.count(user, Counted::Post);
         match open.posting.accept(target, reference, post, after, limits.posts_in_flight, count) {
-            Accepted::Refused(refusal) if refusal.fault == Fault::Busy && refusal.retry_after.is_none() => {
-                self.refuse(reference, Refusal::busy(self.thread.shared.config.database.busy_retry_after));
-            }
             Accepted::Refused(refusal) => self.refuse(reference, refusal),
             Accepted::Gathered => open.in_flight += 1,
             Accepted::Send(group) => {
@@ -442,12 +451,27 @@ impl Core {
     }
 
     fn done(&self, reference: u64, done: Done) {
+        self.thread.shared.relay.tally().reply(None);
         self.push_reply(Some(reference), Outcome::Ok(done));
     }
 
     fn refuse(&self, reference: u64, refusal: impl Into<Refusal>) {
-        let refusal = refusal.into().or_after(|| self.thread.shared.config.database.come_back_after());
+        let refusal = self.answerable(refusal.into());
+        self.thread.shared.relay.tally().reply(Some(refusal.fault));
         self.push_reply(Some(reference), Outcome::Error(refusal.into()));
+    }
+
+    /// With what is known only where the answer leaves: when to come back, and for a fault of ours a line in the log that says whose
+    /// session it was. Its cause was logged where it happened, under the same id if that was handed on.
+    pub(super) fn answerable(&self, refusal: Refusal) -> Refusal {
+        let refusal = refusal.or_after(|fault| self.thread.shared.config.database.come_back_after(fault));
+        if refusal.fault != Fault::Internal {
+            return refusal;
+        }
+        let incident = refusal.incident.unwrap_or_else(IncidentId::generate);
+        let user = self.open.as_ref().map(|open| open.actor.user);
+        tracing::error!(%incident, session = %self.id, ?user, "a fault of the server was answered");
+        Refusal { incident: Some(incident), ..refusal }
     }
 
     fn push_reply(&self, reference: Option<u64>, outcome: Outcome) {

@@ -8,6 +8,7 @@ use super::actor::{Core, Session, Stage};
 use super::ports::{Attached, Promise};
 use super::resume::{Behind, Question, Start, Turn, decide};
 use crate::delivery::state::CaughtUp;
+use crate::delivery::tally::Resumed;
 use crate::domain::fault::{Close, Fault, Refusal};
 use crate::domain::ids::RoomId;
 use crate::domain::message::Changes;
@@ -90,17 +91,27 @@ impl Core {
     /// The rooms have answered: says how each subscription starts and begins the catching up.
     pub(super) fn finish_following(&mut self, rooms: Vec<Starting>, same_epoch: bool) -> Vec<SubscribedRoom> {
         let finish = |starting: Starting| {
-            let room = starting.asked.room;
+            let RoomCursor { room, cursor } = starting.asked;
             let start = match self.finish_one(starting, same_epoch) {
                 Ok(start) => start,
-                Err(refusal) => {
-                    let refusal = refusal.or_after(|| self.thread.shared.config.database.come_back_after());
-                    reply::Start::Refused { error: ErrorBody::from(refusal) }
-                }
+                Err(refusal) => reply::Start::Refused { error: ErrorBody::from(self.answerable(refusal)) },
             };
+            if let Some(cursor) = cursor {
+                self.count_resumed(cursor, &start);
+            }
             SubscribedRoom { room, start }
         };
         rooms.into_iter().map(finish).collect()
+    }
+
+    fn count_resumed(&self, cursor: Revision, start: &reply::Start) {
+        let (how, missed) = match start {
+            reply::Start::Live { .. } => (Resumed::Current, 0),
+            reply::Start::Resuming { head } => (Resumed::CaughtUp, head.0.saturating_sub(cursor.0)),
+            reply::Start::Reset { .. } => (Resumed::Reset, 0),
+            reply::Start::Refused { .. } => (Resumed::Refused, 0),
+        };
+        self.thread.shared.relay.tally().resumed(how, missed);
     }
 
     fn finish_one(&mut self, starting: Starting, same_epoch: bool) -> Result<reply::Start, Refusal> {

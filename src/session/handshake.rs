@@ -28,11 +28,22 @@ struct Problem {
     error: ErrorBody,
 }
 
+/// A handshake that is not granted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    error: Box<ErrorBody>,
+    /// Fields of the head, each with its line end.
+    more_fields: &'static str,
+}
+
 /// Checks a request. Answers with the bytes of a 101.
 ///
 /// # Errors
-/// The bytes of the refusal.
-pub fn answer(head: &RequestHead, server: &Server) -> Result<String, String> {
+/// It is none, or not a good one.
+pub fn answer(head: &RequestHead, server: &Server) -> Result<String, Refused> {
+    let refusal = |status, error, more_fields| Refused { status, error: Box::new(error), more_fields };
     let refuse = |status, reason: &str| Err(refusal(status, ErrorBody::because(Fault::BadRequest, reason), ""));
     if head.uri.path() != PATH {
         return Err(refusal(404, Refusal::from(Fault::NotFound).into(), ""));
@@ -76,23 +87,30 @@ pub fn answer(head: &RequestHead, server: &Server) -> Result<String, String> {
     ))
 }
 
-/// The bytes of a refusal by a fault of the table.
-#[must_use]
-pub fn refused(refusal_: Refusal) -> String {
-    refusal(refusal_.fault.row().status, refusal_.into(), "")
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { status: refusal.fault.row().status, error: Box::new(refusal.into()), more_fields: "" }
+    }
 }
 
-fn refusal(status: u16, error: ErrorBody, more_headers: &str) -> String {
-    let title = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused");
-    let retry = error.retry_after_ms.map(|wait| format!("Retry-After: {}\r\n", wait.div_ceil(1000))).unwrap_or_default();
-    let problem = Problem { kind: "about:blank", title, status, detail: error.message.clone(), error };
-    // Strings and numbers are JSON.
-    let body = serde_json::to_string(&problem).unwrap_or_default();
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\
-         {more_headers}{retry}Connection: close\r\n\r\n{body}"
-    )
+impl Refused {
+    /// The answer. `request_id` names the request in the log, too.
+    #[must_use]
+    pub fn bytes(self, request_id: &str) -> String {
+        let Self { status, error, more_fields } = self;
+        let title =
+            actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused");
+        let retry = error.retry_after_ms.map(|wait| format!("Retry-After: {}\r\n", wait.div_ceil(1000))).unwrap_or_default();
+        let error = ErrorBody { request_id: Some(request_id.to_owned()), ..*error };
+        let problem = Problem { kind: "about:blank", title, status, detail: error.message.clone(), error };
+        // Strings and numbers are JSON.
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\
+             {more_fields}{retry}x-request-id: {request_id}\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
 }
 
 /// §4.1: a nonce of sixteen bytes, in base64.
@@ -149,7 +167,7 @@ mod tests {
         let mut server = Config::default().server;
         server.allowed_origins = vec!["https://app.example.org".into()];
         server.public_url = "https://public.example.org/".into();
-        answer(&head, &server)
+        answer(&head, &server).map_err(|refused| refused.bytes("r1"))
     }
 
     fn set(head: &mut RequestHead, name: &'static str, value: &str) {
@@ -182,6 +200,7 @@ mod tests {
             let (_, body) = answer.split_once("\r\n\r\n").unwrap();
             let problem: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(problem["status"], status);
+            assert!(answer.contains("\r\nx-request-id: r1\r\n") && problem["request_id"] == "r1", "{answer}");
             assert!(problem["code"].is_string());
         }
     }

@@ -8,7 +8,7 @@ use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
 use crate::accounts::handle::Accounts;
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::{Epoch, RoomId, SessionId, UserId};
+use crate::domain::ids::{Epoch, IncidentId, RoomId, SessionId, UserId};
 use crate::domain::message::{Changes, Post};
 use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
@@ -148,16 +148,17 @@ async fn timed<T>(name: &'static str, read: impl Future<Output = Result<T, Store
     let begun = Instant::now();
     let answer = read.await;
     metrics::histogram!(names::READ_SECONDS, "read" => name).record(begun.elapsed());
-    answer.map_err(|error| refused(&error))
+    answer.map_err(|error| refused(name, &error))
 }
 
 /// A failed read, as the client sees it. Faults of ours are logged here, where they happen (I12: without what was read).
-fn refused(error: &StoreError) -> Refusal {
+fn refused(name: &'static str, error: &StoreError) -> Refusal {
     let fault = error.fault();
-    if fault == Fault::Internal {
-        tracing::error!(%error, "reading for a session failed");
+    let incident = (fault == Fault::Internal).then(IncidentId::generate);
+    if let Some(incident) = incident {
+        tracing::error!(%incident, read = name, %error, "reading for a session failed");
     }
-    fault.into()
+    Refusal::logged(fault, incident)
 }
 
 fn shown(room: RoomId, posted: posting::Posted) -> Posted {

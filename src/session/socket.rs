@@ -6,10 +6,11 @@
 
 use super::decode::{Decoder, Incoming};
 use crate::delivery::outbox::{Flushed, Outbox};
+use crate::delivery::tally::Tally;
 use crate::domain::fault::Close;
 use actix_rt::net::TcpStream;
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -94,9 +95,9 @@ impl Socket {
     ///
     /// # Errors
     /// Those of the connection.
-    pub fn flush(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> io::Result<Flushed> {
+    pub fn flush(&mut self, outbox: &Outbox, tally: &Tally, cx: &mut Context<'_>) -> io::Result<Flushed> {
         loop {
-            let flushed = outbox.flush(|slices| self.stream.try_write_vectored(slices))?;
+            let flushed = outbox.flush(|slices| self.write(slices, tally))?;
             if flushed != Flushed::Waiting || self.stream.poll_write_ready(cx)?.is_pending() {
                 return Ok(flushed);
             }
@@ -104,14 +105,42 @@ impl Socket {
     }
 
     /// Writes what the socket takes now: for a session that ends without another turn.
-    pub fn flush_now(&self, outbox: &Outbox) {
+    pub fn flush_now(&self, outbox: &Outbox, tally: &Tally) {
         // Nobody is left to hear of an error.
-        drop(outbox.flush(|slices| self.stream.try_write_vectored(slices)));
+        drop(outbox.flush(|slices| self.write(slices, tally)));
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>], tally: &Tally) -> io::Result<usize> {
+        let written = self.stream.try_write_vectored(slices)?;
+        tally.flushes.add(1);
+        tally.bytes_out.add(written);
+        tally.frames_out.add(ended_within(slices, written));
+        Ok(written)
     }
 
     /// Says that nothing more will be written.
     pub fn finish(&mut self, cx: &mut Context<'_>) {
         // For TCP this is a system call that does not wait; the connection may be broken already.
         drop(Pin::new(&mut self.stream).poll_shutdown(cx));
+    }
+}
+
+/// How many of the slices end within the first `written` bytes.
+fn ended_within(slices: &[IoSlice<'_>], written: usize) -> usize {
+    let ends = slices.iter().scan(0, |end, slice| {
+        *end += slice.len();
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= written).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_counts_once_its_last_byte_is_written() {
+        let slices = [IoSlice::new(b"abc"), IoSlice::new(b"de"), IoSlice::new(b"f")];
+        assert_eq!([0, 2, 3, 4, 5, 6].map(|written| ended_within(&slices, written)), [0, 0, 1, 1, 2, 3]);
     }
 }

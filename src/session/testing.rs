@@ -254,7 +254,8 @@ impl Listener {
         change(&mut config);
         let policy = RestartPolicy::new(RestartClass::Permanent, 5, Duration::from_secs(60));
         let (supervisor, _) = Supervisor::root("test", policy);
-        let (relays, gate, fake) = (Relays::default(), Gate::new(config.server.max_connections), Fake::new());
+        let (relays, gate, fake) =
+            (Relays::default(), Gate::new(config.server.max_connections, config.limits.sessions_per_user), Fake::new());
         let relay = LocalRelay::start(Start {
             supervisor: &supervisor,
             policy,

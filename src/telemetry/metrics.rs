@@ -51,25 +51,27 @@ macro_rules! table {
 
 table! {
     // Connections and sessions.
-    CONNECTIONS "hubbub_connections" Gauge Count "Open TCP connections.";
-    CONNECTIONS_REFUSED "hubbub_connections_refused_total" Counter Count "Connections refused. Label reason: limit, rate, draining.";
+    CONNECTIONS "hubbub_connections" Gauge Count "Open WebSockets, with or without hello.";
+    CONNECTIONS_REFUSED "hubbub_connections_refused_total" Counter Count "WebSocket handshakes refused. Label reason: limit, rate, draining, handshake (not a good one).";
     SESSIONS "hubbub_sessions" Gauge Count "Sessions that said hello and are open.";
-    SESSIONS_CLOSED "hubbub_sessions_closed_total" Counter Count "Sessions closed by the server. Label fault: its code, such as slow_consumer.";
-    FRAMES_IN "hubbub_frames_in_total" Counter Count "Frames received.";
+    SESSIONS_CLOSED "hubbub_sessions_closed_total" Counter Count "WebSockets closed. Label reason: that of the close frame, such as slow_consumer; normal when the other side left.";
+    FRAMES_IN "hubbub_frames_in_total" Counter Count "WebSocket messages and control frames received.";
     FRAMES_OUT "hubbub_frames_out_total" Counter Count "Frames written.";
     BYTES_OUT "hubbub_bytes_out_total" Counter Bytes "Bytes written to WebSockets.";
     FLUSHES "hubbub_flushes_total" Counter Count "Writes to WebSockets, each of one or more frames.";
-    COMMANDS "hubbub_commands_total" Counter Count "Commands answered. Labels command and outcome (ok or a fault code).";
+    COMMANDS "hubbub_commands_total" Counter Count "Commands received. Label command.";
+    REPLIES "hubbub_replies_total" Counter Count "Replies to commands. Label outcome: ok or a fault code.";
     RATE_LIMITED "hubbub_rate_limited_total" Counter Count "Refusals because something was done too often. Label rate: its key in the settings.";
 
     // Delivery and catch-up.
+    SLOW_CONSUMERS "hubbub_slow_consumers_total" Counter Count "WebSockets closed because their client read too slowly.";
     DELIVERIES "hubbub_deliveries_total" Counter Count "Events appended to an outbox.";
     ENVELOPES "hubbub_envelopes_total" Counter Count "Envelopes that reached a relay, one per event and worker thread.";
     SUBSCRIPTIONS "hubbub_subscriptions" Gauge Count "Subscriptions of sessions to rooms.";
     OUTBOX_BYTES "hubbub_outbox_bytes" Gauge Bytes "Bytes waiting in all outboxes.";
-    DELIVERY_SECONDS "hubbub_delivery_seconds" Histogram(SECONDS) Seconds "Time from the arrival of a post to its event in the outboxes of this node.";
-    RESUMES "hubbub_resumes_total" Counter Count "Subscriptions with a cursor. Label outcome: current, caught_up, reset, gone.";
-    RESUME_CHANGES "hubbub_resume_changes" Histogram(COUNTS) Count "Changes sent to catch one subscription up.";
+    DELIVERY_SECONDS "hubbub_delivery_seconds" Histogram(SECONDS) Seconds "Time from the commit of an event to its place in the outboxes of a worker thread, once per thread.";
+    RESUMES "hubbub_resumes_total" Counter Count "Subscriptions with a cursor. Label outcome: current, caught_up, reset, refused.";
+    RESUME_CHANGES "hubbub_resume_changes" Histogram(COUNTS) Count "Changes that a subscription with a cursor had missed and was sent.";
 
     // Persistence and store.
     POSTS "hubbub_posts_total" Counter Count "Posts answered. Label outcome: stored, repeated, or a fault code.";
@@ -99,8 +101,8 @@ table! {
     ACTOR_RESTARTS "hubbub_actor_restarts_total" Counter Count "Restarts of supervised actors. Label kind.";
     ACTOR_ESCALATIONS "hubbub_actor_escalations_total" Counter Count "Times a supervisor bore that a child below used up its limit. Label supervisor.";
     MAILBOX_DEPTH "hubbub_mailbox_depth" Gauge Count "Messages waiting, the fullest mailbox of its kind. Label kind.";
-    HTTP_REQUESTS "hubbub_http_requests_total" Counter Count "REST requests answered. Labels method, route (its pattern), status.";
-    HTTP_SECONDS "hubbub_http_request_seconds" Histogram(SECONDS) Seconds "Time to answer a REST request. Labels method, route.";
+    HTTP_REQUESTS "hubbub_http_requests_total" Counter Count "Requests answered. Labels method, route (its pattern), status.";
+    HTTP_SECONDS "hubbub_http_request_seconds" Histogram(SECONDS) Seconds "Time to answer a request. Labels method, route.";
     BUILD "hubbub_build_info" Gauge Count "1. Label version.";
 }
 

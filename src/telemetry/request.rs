@@ -14,6 +14,10 @@ use tracing_actix_web::{RequestId, RootSpanBuilder};
 /// What a request that no route takes is counted and logged as.
 pub const NO_ROUTE: &str = "none";
 
+/// The pattern of a request's route, found once and kept in the request's extensions for whoever counts it.
+#[derive(Clone, Debug)]
+pub struct Route(pub Option<String>);
+
 /// Builds the span and logs one line per answered request, as `hubbub::access`.
 #[derive(Debug)]
 pub struct RequestSpan;
@@ -22,6 +26,7 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().map(ToString::to_string);
         let route = request.match_pattern();
+        request.extensions_mut().insert(Route(route.clone()));
         tracing::info_span!(
             target: "hubbub::request",
             "request",

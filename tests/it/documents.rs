@@ -132,3 +132,37 @@ fn every_command_that_does_something_has_its_row_in_the_table_of_repeats() {
         rows.iter().flat_map(|row| quoted(row[3])).filter(|name| !text.contains(&format!("async fn {name}("))).collect();
     assert!(rows.iter().all(|row| quoted(row[3]).count() == 1) && missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn every_metric_of_the_table_is_recorded_and_every_recorded_one_is_in_the_table() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let table =
+        fs::read_to_string(files.iter().find(|file| file.ends_with("telemetry/metrics.rs")).expect("the table")).expect("text");
+    let others = files.iter().filter(|file| !file.ends_with("telemetry/metrics.rs"));
+    // Without the tests at the end of a file.
+    let text = |file: &PathBuf| fs::read_to_string(file).expect("text").split("#[cfg(test)]").next().map(str::to_owned);
+    let code: String = others.filter_map(text).collect();
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| {
+            let (constant, rest) = line.trim().split_once(" \"hubbub_")?;
+            Some((constant, rest.split('"').next()?)).filter(|_| constant.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        })
+        .collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    let is_used = |constant: &str, name: &str| {
+        let used = format!("names::{constant}");
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        code.split(&used).skip(1).any(ends)
+            || code.split(&format!("metrics::{constant}")).skip(1).any(ends)
+            || code.contains(&format!("\"hubbub_{name}\""))
+    };
+    // Set where the recorder is installed.
+    let unrecorded: Vec<_> = rows.iter().filter(|(constant, name)| *constant != "BUILD" && !is_used(constant, name)).collect();
+    assert!(unrecorded.is_empty(), "never recorded: {unrecorded:?}");
+    let macros = ["counter!(\"", "gauge!(\"", "histogram!(\""];
+    let literals = macros.iter().flat_map(|call| code.split(call).skip(1)).filter_map(|rest| rest.split('"').next());
+    let untold: Vec<_> = literals.filter(|name| !rows.iter().any(|(_, row)| name.strip_prefix("hubbub_") == Some(row))).collect();
+    assert!(untold.is_empty(), "recorded and not in the table: {untold:?}");
+}

@@ -33,6 +33,39 @@ pub enum Command {
     Ping(Ping),
 }
 
+impl Command {
+    /// How each is called on the wire, in the order of [`Command::number`].
+    pub const NAMES: [&str; 10] = [
+        "hello",
+        "subscribe",
+        "unsubscribe",
+        "post",
+        "post_direct",
+        "watch_presence",
+        "unwatch_presence",
+        "set_presence",
+        "renew",
+        "ping",
+    ];
+
+    /// Its place in [`Command::NAMES`].
+    #[must_use]
+    pub const fn number(&self) -> usize {
+        match self {
+            Self::Hello(_) => 0,
+            Self::Subscribe(_) => 1,
+            Self::Unsubscribe(_) => 2,
+            Self::Post(_) => 3,
+            Self::PostDirect(_) => 4,
+            Self::WatchPresence(_) => 5,
+            Self::UnwatchPresence(_) => 6,
+            Self::SetPresence(_) => 7,
+            Self::Renew(_) => 8,
+            Self::Ping(_) => 9,
+        }
+    }
+}
+
 /// `hello`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,9 +2,14 @@
 
 use crate::support::checks;
 use crate::support::scene::Scene;
+use crate::support::server::Server;
 use crate::support::socket::Socket;
 use crate::support::viewer::Viewer;
+use crate::support::wire::{Head, Wire};
+use crate::support::within;
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn a_slow_reader_loses_its_socket_with_its_code_and_resumes_without_loss() {
@@ -57,6 +62,44 @@ async fn beyond_the_connections_a_socket_is_refused() {
     let scene = Scene::start_with(&[("server.max_connections", "2")]).await;
     let mut one = scene.ann.connect().await;
     let _two = scene.bob.connect().await;
-    assert!(Socket::try_open(&scene.ann.base).await.is_err(), "a third socket");
+    let refused = Wire::dial(&scene.server).await.shake(&Head::good()).await;
+    assert_eq!((refused.status, refused.field("retry-after")), (429, vec!["1"]));
+    let problem = refused.problem().await;
+    assert_eq!((problem["code"].as_str(), problem["retry_after_ms"].as_u64()), (Some("busy"), Some(250)));
     one.ask("ping", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_person_has_so_many_sockets_over_all_threads_and_a_further_one_is_closed() {
+    let scene = Scene::start_with(&[("limits.sessions_per_user", "3"), ("server.workers", "2")]).await;
+    let mut open = vec![scene.bob.connect().await, scene.bob.connect().await, scene.bob.connect().await];
+    let mut further = Socket::open(&scene.bob.base).await;
+    let refused = further.ask("hello", json!({"token": scene.bob.token})).await;
+    assert_eq!(refused["error"]["code"], "limit_reached");
+    assert_eq!(further.closed().await, Some(4004));
+    scene.ann.connect().await;
+    open.remove(0).leave().await;
+    scene.bob.connect().await.say(&scene.room, "one has gone, so there is room").await;
+}
+
+#[tokio::test]
+async fn a_body_that_dribbles_in_is_given_up_in_time() {
+    let server = Server::start_with(&[("server.body_timeout", "500ms")]).await;
+    let mut wire = Wire::dial(&server).await;
+    let head = "POST /api/v1/logins HTTP/1.1\r\nHost: chat.example.org\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
+    wire.bytes(head.as_bytes()).await;
+    let (mut read, mut write) = wire.stream.into_split();
+    let dribble = async {
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        while write.write_all(b" ").await.is_ok() {
+            pause.tick().await;
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        () = dribble => {}
+        read = within("the end of the connection", read.read_to_end(&mut answer)) => drop(read),
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("too_slow"), "{answer}");
 }

@@ -1,5 +1,6 @@
 //! §4, the opening handshake, and §10.2, the origin.
 
+use crate::support::log::Log;
 use crate::support::person::Person;
 use crate::support::server::Server;
 use crate::support::wire::{ACCEPT, Answer, Head, TEXT, Wire, frame};
@@ -50,6 +51,19 @@ async fn section_4_2_1_only_get_opens_a_socket() {
         let answer = shake(&server, &head).await;
         assert_eq!((answer.status, answer.field("Allow")), (405, vec!["GET"]), "{method}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_handshake_is_found_in_the_log_by_the_id_of_its_answer() {
+    let log = Log::capture();
+    let server = Server::start().await;
+    let answer = shake(&server, &Head::good().with("Origin", "https://evil.example.org")).await;
+    assert_eq!(answer.status, 403);
+    let id = answer.field("x-request-id")[0].to_owned();
+    assert_eq!(answer.problem().await["request_id"], json!(id));
+    let text = log.text();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains(&id)).collect();
+    assert!(lines.len() == 1 && lines[0].contains("hubbub::access") && lines[0].contains("403"), "{lines:?}");
 }
 
 #[tokio::test]
