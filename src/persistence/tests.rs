@@ -212,8 +212,8 @@ async fn when_a_batch_is_refused_what_waits_behind_it_in_the_room_is_refused_too
     }
     fail.send(()).unwrap();
     assert_eq!(outcome(second).await, Err(Fault::Unavailable.into()));
+    // Nothing would keep it from being stored, had it been tried.
     assert_eq!(outcome(third).await, Err(Fault::Unavailable.into()));
-    assert_eq!(bench.lane.attempts(), 2);
 }
 
 #[actix::test]

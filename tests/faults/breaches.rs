@@ -52,9 +52,9 @@ async fn i2_an_acknowledgement_before_the_commit_is_seen() {
 
 #[tokio::test]
 async fn i2_an_answer_before_the_sync_is_seen() {
-    // In a process of its own, armed by its environment.
+    // In a process of its own.
     let _turn = Turn::take().await;
-    seen_red("I2", &trace::unsynced("persistence.ack_before_commit").await);
+    seen_red("I2", &trace::unsynced(Some("persistence.ack_before_commit")).await);
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ async fn an_accounts_keeper_that_panics_still_hears_what_another_process_did() {
     let mut socket = scene.bob.connect().await;
     turn.arm("accounts.panic", 1);
     crate::support::eventually("the panic", || async { (!hubbub::faults::is_armed("accounts.panic")).then_some(()) }).await;
-    scene.server.user_command(&["disable", "bob"], "");
+    scene.server.user_command(&["disable", "bob"], "").await;
     let closed = tokio::time::timeout(2 * SOON, socket.closed()).await.expect("felt soon");
     assert_eq!(closed, Some(4200));
 }
@@ -222,7 +222,7 @@ async fn a_room_that_panicked_is_shown_with_its_restarts_and_what_its_panic_said
     hubbub::supervision::panic::install_hook();
     let mut turn = Turn::take().await;
     let scene = Scene::start().await;
-    scene.server.user_command(&["promote", "ann"], "");
+    scene.server.user_command(&["promote", "ann"], "").await;
     turn.arm("room.panic", 1);
     assert_eq!(code(&scene.bob.connect().await.say(&scene.room, "into the panic").await), "unavailable");
     let shown = crate::support::eventually("the room runs again and Ann administers", || async {

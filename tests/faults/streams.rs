@@ -71,7 +71,7 @@ async fn what_the_command_line_changes_reaches_an_open_socket() {
     let scene = scene().await;
     let mut bob = scene.bob.connect().await;
     let before = news(&mut bob, |item| item.get("profile").is_some()).await;
-    scene.server.user_command(&["promote", "bob"], "");
+    scene.server.user_command(&["promote", "bob"], "").await;
     let after = news(&mut bob, |item| item.get("profile").is_some()).await;
     assert!(after["profile"]["revision"].as_u64() > before["profile"]["revision"].as_u64(), "{before} {after}");
 }

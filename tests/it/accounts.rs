@@ -15,7 +15,7 @@ fn items(page: &Value, field: &str) -> Vec<String> {
 }
 
 async fn admin(server: &Server) -> Person {
-    server.user_command(&["add", "root1", "--admin"], PASSWORD);
+    server.user_command(&["add", "root1", "--admin"], PASSWORD).await;
     Person::log_in(server, "root1").await
 }
 
@@ -217,11 +217,11 @@ async fn what_the_command_line_does_is_felt_by_the_running_server() {
     let server = Server::start().await;
     let ann = Person::register(&server, "ann").await;
     let mut socket = ann.connect().await;
-    server.user_command(&["disable", "ann"], "");
+    server.user_command(&["disable", "ann"], "").await;
     assert_eq!(within("the close", socket.closed()).await, Some(LOGGED_OUT));
     assert_eq!(ann.get("me").await.code(), "unauthenticated");
-    server.user_command(&["disable", "ann", "--undo"], "");
-    server.user_command(&["reset-password", "ann"], "another fine phrase");
+    server.user_command(&["disable", "ann", "--undo"], "").await;
+    server.user_command(&["reset-password", "ann"], "another fine phrase").await;
     let log_in = |password: &str| json!({"name": "ann", "password": password});
     assert_eq!(ann.post("logins", log_in(PASSWORD)).await.code(), "credentials_wrong");
     ann.post("logins", log_in("another fine phrase")).await.ok();

@@ -87,7 +87,7 @@ fn given(text: &str) -> BTreeSet<String> {
 fn every_setting_that_scripts_drills_and_documents_give_is_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| fs::read_to_string(root.join(file)).expect("a file");
-    let drills = given(&read("load-tests/src/drill/server.rs"));
+    let drills = given(&read("load-tests/src/drill/settings.rs"));
     assert!(drills.len() > 10, "{drills:?}");
     let mut keys = drills;
     for file in

@@ -123,7 +123,7 @@ async fn actors_are_shown_to_administrators_only() {
 #[tokio::test]
 async fn actors_are_listed_in_pages_and_by_kind() {
     let scene = Scene::start().await;
-    scene.server.user_command(&["promote", "ann"], "");
+    scene.server.user_command(&["promote", "ann"], "").await;
     let rooms =
         [scene.room.clone(), scene.ann.make_room("Library", "public").await, scene.ann.make_room("Cellar", "public").await];
     for room in &rooms {

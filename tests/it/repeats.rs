@@ -21,7 +21,7 @@ async fn twice(watching: &Person, room: &str, who: &Person, method: &Method, pat
 }
 
 async fn root(server: &Server) -> Person {
-    server.user_command(&["add", "root1", "--admin"], PASSWORD);
+    server.user_command(&["add", "root1", "--admin"], PASSWORD).await;
     Person::log_in(server, "root1").await
 }
 

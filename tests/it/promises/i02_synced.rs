@@ -5,7 +5,7 @@ use crate::support::trace;
 
 #[tokio::test]
 async fn the_log_is_synced_before_a_post_is_answered_or_shown() {
-    assert_eq!(trace::unsynced("").await, [""; 0]);
+    assert_eq!(trace::unsynced(None).await, [""; 0]);
 }
 
 const WRITTEN: &str = r#"7 pwrite64(16</d/hubbub.sqlite-wal>, "\0\0word-1\0", 4096, 0) = 4096"#;

@@ -1,13 +1,12 @@
 //! A server in this process, on a free port, with a data folder and a database of its own.
 
+use super::command::CommandLine;
 use super::database::Database;
 use super::{DEADLINE, within};
 use hubbub::app::{self, Stopped};
 use hubbub::config::{Config, Sources};
 use hubbub::domain::time::Clock;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -63,15 +62,8 @@ impl Server {
     }
 
     /// Runs `hubbub user …` beside it.
-    pub fn user_command(&self, arguments: &[&str], password: &str) {
-        let url = self.database.url();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
-        command.arg("user").args(arguments).arg("--data").arg(self.folder.path());
-        command.args(["--set", "accounts.bcrypt_cost=4", "--set", &format!("database.url={url}")]);
-        command.args(["--set", "database.allow_weak_durability=true"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("hubbub starts");
-        writeln!(child.stdin.take().expect("its input"), "{password}").ok();
-        assert!(child.wait().expect("it ends").success(), "hubbub user {arguments:?}");
+    pub async fn user_command(&self, arguments: &[&str], password: &str) {
+        CommandLine::of(self).run_with(&[&["user"], arguments].concat(), password).await.done();
     }
 
     /// Where it answers.

@@ -1,8 +1,10 @@
 //! What a server does with its files and sockets, call by call, as `strace` sees it from outside: the one way to see a sync that is not made by
 //! the code under test. (A shim under SQLite would be `unsafe`; the kernel counts no syncs per process; a crash of the machine cannot be had.)
 
+use super::command::CommandLine;
 use super::person::Person;
-use super::within;
+use super::{eventually, within};
+use serde_json::json;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,11 +75,10 @@ pub fn synced(calls: &[Call], text: &str, seq: u64) -> Result<(), String> {
     }
 }
 
-/// Posts over REST and over a socket, read by somebody else; what was told before
-/// it was synced. Faults are armed from the start.
-pub async fn unsynced(faults: &str) -> Vec<String> {
+/// Posts over REST and over a socket, read by somebody else; what was told before it was synced. A fault is armed when people begin to talk.
+pub async fn unsynced(fault: Option<&str>) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Traced::serve(folder.path(), faults).await;
+    let server = Traced::serve(folder.path()).await;
     let ann = Person::register_at(&server.base, "ann").await;
     let bob = Person::register_at(&server.base, "bob").await;
     let room = ann.make_room("Kitchen", "public").await;
@@ -86,6 +87,13 @@ pub async fn unsynced(faults: &str) -> Vec<String> {
     reader.subscribe(&room).await;
     let mut socket = bob.connect().await;
     socket.subscribe(&room).await;
+    if let Some(name) = fault {
+        CommandLine::new(&folder.path().join("data"), "").run(&["user", "promote", "ann"]).await.done();
+        // The server hears of her new rights a little later.
+        let (ann, armed) = (&ann, json!({"name": name, "times": u64::MAX}));
+        let arm = || async { ann.post("admin/faults", armed.clone()).await.status.is_success().then_some(()) };
+        eventually("the fault to be armed", arm).await;
+    }
     let mut posts = Vec::new();
     for n in 0..6 {
         let text = format!("word-{n}-of-bob");
@@ -106,14 +114,14 @@ struct Traced {
 
 impl Traced {
     /// Starts `hubbub serve` with a data folder of its own in `folder`.
-    async fn serve(folder: &Path, faults: &str) -> Self {
+    async fn serve(folder: &Path) -> Self {
         let file = folder.join("trace");
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "--string-limit=8192", "-e", "signal=none", "-e"]);
         command.arg("trace=pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,fdatasync,fsync");
         command.arg("-o").arg(&file).arg(env!("CARGO_BIN_EXE_hubbub"));
         command.arg("serve").arg("--data").arg(folder.join("data")).args(["--listen", "127.0.0.1:0"]);
-        command.args(["--set", "accounts.bcrypt_cost=4"]).env_clear().env("HUBBUB_FAULTS", faults);
+        command.args(["--set", "accounts.bcrypt_cost=4"]).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let out = folder.join("out");
         let said = std::fs::File::create(&out).expect("a file");
