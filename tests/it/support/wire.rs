@@ -116,9 +116,13 @@ impl Wire {
 
     /// A connection after a good handshake.
     pub async fn open(server: &Server) -> Self {
+        Self::try_open(server).await.expect("the handshake is answered with 101")
+    }
+
+    /// The same, if there is a place for it.
+    pub async fn try_open(server: &Server) -> Option<Self> {
         let answer = Self::dial(server).await.shake(&Head::good()).await;
-        assert_eq!(answer.status, 101);
-        answer.wire
+        (answer.status == 101).then_some(answer.wire)
     }
 
     /// The same, after a good `hello`.
