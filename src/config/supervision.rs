@@ -15,7 +15,7 @@ pub struct Supervision {
     /// Window in which restarts are counted.
     #[serde(deserialize_with = "duration")]
     pub within: Duration,
-    /// Pause before the first restart; it doubles with each further one.
+    /// Pause before the first restart; it doubles with each further one, until the child has run for twice the longest pause.
     #[serde(deserialize_with = "duration")]
     pub backoff_first: Duration,
     /// Longest pause before a restart.

@@ -50,7 +50,7 @@ pub struct RestartPolicy {
     pub max_restarts: u32,
     /// The stretch of time `max_restarts` is counted over.
     pub within: Duration,
-    /// The pause before the first restart in a stretch; each further one doubles it.
+    /// The pause before a restart; each further one in a row doubles it. A row ends when the actor has run for twice the longest pause.
     pub backoff_min: Duration,
     /// The longest pause. Messages wait in the mailbox meanwhile, so keep it below their deadline.
     pub backoff_max: Duration,
@@ -72,7 +72,7 @@ impl RestartPolicy {
         self
     }
 
-    /// The pause before the restart that has `earlier` others before it in its stretch.
+    /// The pause before the restart that has `earlier` others before it in its row.
     fn backoff(&self, earlier: usize) -> Duration {
         let doublings = u32::try_from(earlier).unwrap_or(u32::MAX);
         let factor = 2_u32.saturating_pow(doublings);
@@ -121,8 +121,18 @@ impl RestartWindow {
         if earlier >= usize::try_from(self.policy.max_restarts).unwrap_or(usize::MAX) {
             return Decision::Escalate;
         }
+        let in_a_row = self.in_a_row(now);
         self.restarts.push_back(now);
-        Decision::Restart { after: self.policy.backoff(earlier) }
+        Decision::Restart { after: self.policy.backoff(in_a_row) }
+    }
+
+    /// Restarts of which each came soon after the one before it, up to `now`. An actor that worked for a while in between is no worse for
+    /// what happened before: its neighbours need it back at once.
+    fn in_a_row(&self, now: Instant) -> usize {
+        let calm = self.policy.backoff_max.saturating_mul(2);
+        let newest_first = self.restarts.iter().rev();
+        let after_each = std::iter::once(&now).chain(newest_first.clone());
+        newest_first.zip(after_each).take_while(|(restart, next)| next.saturating_duration_since(**restart) < calm).count()
     }
 }
 
@@ -172,6 +182,19 @@ mod tests {
         let pauses: Vec<_> = (0..40).map(|_| window.decide(Ending::Panicked, now)).collect();
         assert_eq!(pauses[..4], [1, 2, 4, 5].map(|seconds| restart(seconds * SECOND)));
         assert_eq!(pauses[39], restart(5 * SECOND));
+    }
+
+    #[test]
+    fn after_a_calm_while_the_pauses_begin_anew() {
+        let mut window = window(RestartClass::Permanent, 100);
+        let now = Instant::now();
+        assert_eq!(window.decide(Ending::Panicked, now), restart(SECOND));
+        assert_eq!(window.decide(Ending::Panicked, now + 3 * SECOND), restart(2 * SECOND));
+        assert_eq!(window.decide(Ending::Panicked, now + 6 * SECOND), restart(4 * SECOND));
+        let policy = window.policy().with_backoff(SECOND, SECOND * 3 / 2);
+        let mut calmer = RestartWindow { policy, ..window };
+        assert_eq!(calmer.decide(Ending::Panicked, now + 9 * SECOND), restart(SECOND));
+        assert_eq!(calmer.decide(Ending::Panicked, now + 10 * SECOND), restart(SECOND * 3 / 2));
     }
 
     #[test]
