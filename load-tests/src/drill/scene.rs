@@ -81,6 +81,7 @@ fn raise(
         log: folder.join("server"),
         database_url: database.prepare(drill.name, drill.through_proxy)?,
         port: server::free_port()?,
+        breach: set.breach.clone(),
     };
     let server = Server::start(place)?;
     let witness = Witness::start(&server.url())?;

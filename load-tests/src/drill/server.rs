@@ -24,6 +24,8 @@ pub struct Place {
     /// Empty: SQLite in the data folder.
     pub database_url: String,
     pub port: u16,
+    /// Armed from the start in every life but the first, in which people are made.
+    pub breach: Option<String>,
 }
 
 /// See the module. Dropped, it is killed.
@@ -38,7 +40,7 @@ pub struct Server {
 impl Server {
     /// Starts it; returns once it serves.
     pub fn start(place: Place) -> Result<Self, Failed> {
-        let child = spawn(&place)?;
+        let child = spawn(&place, None)?;
         let mut server = Self { place, child, peak_kib: 0 };
         server.serves()?;
         Ok(server)
@@ -77,7 +79,7 @@ impl Server {
 
     /// Starts it again where it was; returns once it serves.
     pub fn restart(&mut self) -> Result<(), Failed> {
-        self.child = spawn(&self.place)?;
+        self.child = spawn(&self.place, self.place.breach.as_deref())?;
         self.serves()
     }
 
@@ -132,7 +134,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(place: &Place) -> Result<Child, Failed> {
+fn spawn(place: &Place, faults: Option<&str>) -> Result<Child, Failed> {
     // The output names the moment it serves, so it is made anew; the log is kept over all lives.
     let out = File::create(place.log.with_extension("out"))?;
     let log = OpenOptions::new().create(true).append(true).open(place.log.with_extension("err"))?;
@@ -143,6 +145,9 @@ fn spawn(place: &Place) -> Result<Child, Failed> {
     }
     if !place.database_url.is_empty() {
         command.env("HUBBUB_DATABASE__URL", &place.database_url);
+    }
+    if let Some(faults) = faults {
+        command.env("HUBBUB_FAULTS", faults);
     }
     Ok(command.stdin(Stdio::null()).stdout(out).stderr(log).spawn()?)
 }
