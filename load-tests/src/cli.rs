@@ -133,9 +133,9 @@ pub struct Talk {
     /// Do not read the history back: no verdict.
     #[arg(long)]
     pub no_judge: bool,
-    /// Tell in the JSON the times of each room, too, of at most so many rooms.
+    /// Tell in the JSON each delivery, refusal and lost socket, too, of each kind at most so many.
     #[arg(long, default_value_t = 0)]
-    pub rooms_told: usize,
+    pub journal: usize,
     /// Keep the ledger here, for `verify`.
     #[arg(long)]
     pub ledger: Option<PathBuf>,
@@ -236,7 +236,7 @@ impl Talk {
             },
             server_pid,
             judge: !self.no_judge,
-            rooms_told: self.rooms_told,
+            journal: self.journal,
             command: std::env::args().collect::<Vec<_>>().join(" "),
         }
     }

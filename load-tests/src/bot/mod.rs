@@ -52,7 +52,7 @@ pub trait Listener {
     /// A post was acknowledged.
     fn acknowledged(&mut self, place: Place, n: u32, seq: u64, revision: u64, now: Instant);
     /// A post was refused, and is sent again after a pause; without one it is not.
-    fn refused(&mut self, place: Place, n: u32, code: &str, again: Option<Duration>);
+    fn refused(&mut self, place: Place, n: u32, code: &str, again: Option<Duration>, now: Instant);
     /// Revisions came that do not follow the cursor, on a connection that had been told to be live.
     fn hole(&mut self, place: Place, cursor: u64, from: u64);
     /// What came again, or rows not in the order of their revision.

@@ -377,12 +377,12 @@ impl Talk {
             (None, Some(error)) if error.retry => {
                 let pause = error.retry_after_ms.map_or(Duration::from_millis(20), Duration::from_millis);
                 seat.posts.refused(n, now + pause);
-                listener.refused(seat.place, n, &error.code, Some(pause));
+                listener.refused(seat.place, n, &error.code, Some(pause), now);
             }
             (None, error) => {
                 seat.posts.answered(n);
                 let code = error.map_or_else(|| "reply without seq".to_owned(), |error| error.code);
-                listener.refused(seat.place, n, &code, None);
+                listener.refused(seat.place, n, &code, None, now);
             }
         }
         self.pump(index, now);

@@ -1,8 +1,8 @@
 //! `hubbub-drill`: the long proofs. Starts real servers, lets a swarm talk through them, breaks something, and judges whether the promises
 //! held (docs/ARCHITECTURE.md). Called through `scripts/drill`, which builds what it needs.
 //!
-//! In reading order: `drills` (what is broken), `panics` (what a panic promises), `scene` (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`,
-//! `proxy`, `disk`, `reader` (what they work with), `outcome` (the table). Everything stays on loopback and in one temporary folder; only
+//! In reading order: `drills` (what is broken), `panics` (what a panic promises), `windows` (how long those waited whom it did not strike), `scene`
+//! (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`, `proxy`, `disk`, `reader` (what they work with), `outcome` (the table). Everything stays on loopback and in one temporary folder; only
 //! processes it started are ended. It does not know the server's code.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -19,6 +19,7 @@ mod scene;
 mod server;
 mod settings;
 mod swarm;
+mod windows;
 mod witness;
 
 use clap::Parser;

@@ -4,9 +4,10 @@
 use crate::database::{Database, Kind};
 use crate::drills::Drill;
 use crate::outcome::{FINDINGS, Outcome};
-use crate::panics::{Actor, Names};
+use crate::panics::{Actor, Panic};
 use crate::server::{self, Place, Server};
 use crate::swarm::{Load, Percentiles, Report, Swarm};
+use crate::windows::Windows;
 use crate::witness::{Api, Attempt, Witness};
 use crate::{Failed, Settings};
 use reqwest::Method;
@@ -31,20 +32,19 @@ pub struct Scene<'a> {
     pub database: &'a mut Database,
     pub folder: PathBuf,
     pub outcome: Outcome,
-    /// Times p99 and the longest, without faults.
+    /// Times without faults.
     pub baseline: Option<Baseline>,
-    /// Panics that were asked for.
-    pub panics: usize,
-    /// Actors that panicked, by the last part of their path: a room's is its id.
-    pub struck: Names,
+    /// The panics that were asked for.
+    pub panics: Vec<Panic>,
     admin: Option<Api>,
 }
 
 /// The swarm's measures without faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Baseline {
-    pub delivered: Percentiles,
     pub acknowledged: Percentiles,
+    /// Median of the windows' p99 of delivery.
+    pub quiet_ms: Option<f64>,
 }
 
 /// Plays one drill; what cannot be done counts as broken. A baseline comes back from the drill without faults.
@@ -88,14 +88,16 @@ fn raise(
     let load = Load { text_bytes: drill.text_bytes, ..set.load };
     let swarm = Swarm::start(&set.swarm, folder, &server.url(), load, (drill.lasts)(set))?;
     let folder = folder.to_owned();
-    let struck = Names::new();
-    let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: 0, struck, admin: None };
+    let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: Vec::new(), admin: None };
     if let Some(breach) = &set.breach {
         scene.arm(breach, u64::from(u32::MAX))?;
     }
     (drill.act)(&mut scene)?;
     let report = swarm.finish()?;
-    let measured = Baseline { delivered: report.to_each, acknowledged: report.to_ack };
+    let measured = Baseline {
+        acknowledged: report.to_ack,
+        quiet_ms: report.journal.as_ref().and_then(|of| Windows::quiet(&of.deliveries).median_ms()),
+    };
     scene.judge(&report);
     (drill.after)(&mut scene, &report);
     let outcome = scene.close()?;
@@ -220,7 +222,7 @@ impl Scene<'_> {
         let peak = self.outcome.peak_kib;
         self.outcome.must(peak <= MEMORY_MAX_KIB, || format!("{} MiB of memory", peak / 1024));
         let panicked = panics(&self.server.log());
-        let asked = self.panics;
+        let asked = self.panics.len();
         self.outcome.must(panicked == asked, || format!("{panicked} panics in the log, {asked} were injected"));
         Ok(self.outcome)
     }

@@ -1,6 +1,7 @@
 //! `hubbub-swarm run` as a process: the load, and the judge.
 
 use crate::Failed;
+use crate::windows::Journal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ pub struct Report {
     pub to_each: Percentiles,
     pub reconnects: u64,
     pub to_welcome_again: Percentiles,
-    pub per_room: Vec<RoomFigures>,
+    pub journal: Option<Journal>,
     pub refusals: BTreeMap<String, u64>,
     pub longest_pause_ms: f64,
     pub resets: BTreeMap<String, u64>,
@@ -48,16 +49,6 @@ pub struct Report {
 pub struct Counts {
     pub sent: u64,
     pub acknowledged: u64,
-}
-
-/// One room of the swarm.
-#[derive(Clone, Debug, Deserialize)]
-pub struct RoomFigures {
-    pub room: String,
-    pub reconnects: u64,
-    pub refused: u64,
-    /// Microseconds from intended post to delivery, and how many deliveries took so long.
-    pub times_us: Vec<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -87,6 +78,8 @@ pub struct Findings {
 const SETTLE: Duration = Duration::from_secs(60);
 /// Accounts, connecting, reading the history back.
 const AROUND: Duration = Duration::from_secs(150);
+/// Several times what a drill delivers, or refuses; some 40 MB of the swarm's memory.
+const JOURNAL_MAX: usize = 1_000_000;
 const WARM_UP: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -99,7 +92,7 @@ impl Swarm {
         command.args(["--bots", &load.bots.to_string(), "--room-size", &load.room_size.to_string()]);
         command.args(["--rate", &load.rate.to_string(), "--text-bytes", &load.text_bytes.to_string()]);
         command.args(["--warm-up", &seconds(WARM_UP), "--duration", &seconds(duration), "--settle", &seconds(SETTLE)]);
-        command.args(["--rooms-told", &load.bots.div_ceil(load.room_size.max(1)).to_string()]);
+        command.args(["--journal", &JOURNAL_MAX.to_string()]);
         command.arg("--cast").arg(folder.join("cast.json")).arg("--json").arg(folder.join("swarm.json"));
         command.arg("--ledger").arg(folder.join("ledger.json"));
         let said = folder.join("swarm.err");

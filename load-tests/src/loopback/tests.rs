@@ -29,7 +29,7 @@ fn swarm(breach: Option<Breach>, trouble: bool, in_full: bool) -> Summary {
         manners: Manners { at_once: 8, later: Duration::from_millis(100), in_full, text_bytes: 64 },
         server_pid: None,
         judge: true,
-        rooms_told: 2,
+        journal: 100_000,
         command: String::new(),
     };
     run(&runtime, &plan, &cast).unwrap().0
@@ -71,13 +71,15 @@ fn lost_connections_and_refusals_are_no_breach() {
     assert!(summary.longest_pause_ms > 0.0, "refusals asked to wait: {summary}");
     let back = summary.to_welcome_again;
     assert!(back.count == summary.reconnects && back.max_ms > 0.0, "each came back, and after a time: {back:?}, {summary}");
-    let rooms = &summary.per_room;
-    assert_eq!(rooms.len(), 2);
-    let deliveries: u64 = rooms.iter().map(|room| room.to_each.count).sum();
-    assert_eq!(deliveries, summary.to_each.count, "every delivery belongs to a room: {summary}");
-    // In this cast everybody sits in one room.
-    assert_eq!(rooms.iter().map(|room| room.reconnects).sum::<u64>(), summary.reconnects);
-    assert_eq!(rooms.iter().map(|room| room.refused).sum::<u64>(), summary.refusals.values().sum::<u64>());
+    let journal = summary.journal.as_ref().unwrap();
+    assert!(journal.rooms.len() == 2 && journal.left_out == 0 && journal.begun_unix_us > 0, "{journal:?}");
+    assert_eq!(journal.deliveries.len() as u64, summary.to_each.count);
+    // In this cast everybody sits in one room, and the first of each talks.
+    assert_eq!(journal.lost.len() as u64, summary.reconnects);
+    assert_eq!(journal.refused.len() as u64, summary.refusals.values().sum::<u64>());
+    assert!(journal.deliveries.iter().all(|of| of.sender == 0) && journal.deliveries.iter().any(|of| of.viewer == 2));
+    let slowest = journal.deliveries.iter().map(|of| of.took_us).max().unwrap() as f64 / 1000.0;
+    assert!((slowest / summary.to_each.max_ms - 1.0).abs() < 0.01, "{slowest} ms: {summary}");
 }
 
 #[test]

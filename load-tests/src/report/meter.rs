@@ -1,7 +1,6 @@
 //! Latency and throughput of a run. Times count from when a post was meant to be sent, so a stalled server is charged for the posts that
 //! waited for it (no coordinated omission). Only what was meant, or delivered, inside the measured window counts.
 
-use super::rooms::PerRoom;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,18 +30,8 @@ impl Latency {
         Histogram::new_with_bounds(1, LONGEST_US, 3).ok().map(Self)
     }
 
-    /// Two digits exact, at an eighth of the memory.
-    pub(super) fn rough() -> Option<Self> {
-        Histogram::new_with_bounds(1, LONGEST_US, 2).ok().map(Self)
-    }
-
     pub fn record(&mut self, time: Duration) {
         self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST_US));
-    }
-
-    /// Microseconds, and how often something took so long, ascending.
-    pub(super) fn times_us(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value()))
     }
 
     /// The percentiles so far.
@@ -82,8 +71,6 @@ pub struct Meter {
     pub to_first: Latency,
     pub to_each: Latency,
     pub to_last: Latency,
-    /// The same as `to_each` in each of the rooms that were asked for.
-    pub rooms: PerRoom,
     /// The longest pause that a refusal asked for.
     pub longest_pause: Duration,
     /// Refusals by code.
@@ -101,7 +88,6 @@ impl Meter {
             to_first: Latency::new()?,
             to_each: Latency::new()?,
             to_last: Latency::new()?,
-            rooms: PerRoom::default(),
             longest_pause: Duration::ZERO,
             refusals: BTreeMap::new(),
         })
@@ -116,15 +102,14 @@ impl Meter {
         }
     }
 
-    /// A message in `room`, meant for `meant`, was seen by its `seen`-th of `watching` members.
-    pub fn delivered(&mut self, room: usize, meant: Duration, now: Duration, seen: u32, watching: usize) {
+    /// A message meant for `meant` was seen by its `seen`-th of `watching` members.
+    pub fn delivered(&mut self, meant: Duration, now: Duration, seen: u32, watching: usize) {
         self.measured.1 += u64::from(self.inside(now));
         if !self.inside(meant) {
             return;
         }
         let time = now.saturating_sub(meant);
         self.to_each.record(time);
-        self.rooms.delivered(room, time);
         if seen == 1 {
             self.to_first.record(time);
         }
@@ -133,7 +118,8 @@ impl Meter {
         }
     }
 
-    fn inside(&self, at: Duration) -> bool {
+    /// `at` is in the measured window.
+    pub fn inside(&self, at: Duration) -> bool {
         (self.window.0..self.window.1).contains(&at)
     }
 }
@@ -162,7 +148,7 @@ mod tests {
     fn warm_up_and_settling_do_not_count() {
         let mut meter = Meter::new(MS * 100, MS * 100).unwrap();
         for meant in [0, 99, 100, 199, 200] {
-            meter.delivered(0, MS * meant, MS * meant, 1, 1);
+            meter.delivered(MS * meant, MS * meant, 1, 1);
         }
         assert_eq!((meter.to_each.percentiles().count, meter.measured.1), (2, 2));
     }
@@ -171,7 +157,7 @@ mod tests {
     fn first_each_and_last_recipient_are_told_apart() {
         let mut meter = Meter::new(Duration::ZERO, MS * 100).unwrap();
         for seen in 1..=3 {
-            meter.delivered(0, MS, MS * (seen + 1), seen, 3);
+            meter.delivered(MS, MS * (seen + 1), seen, 3);
         }
         let counts = [&meter.to_first, &meter.to_each, &meter.to_last].map(|latency| latency.percentiles().count);
         assert_eq!(counts, [1, 3, 1]);

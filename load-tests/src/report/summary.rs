@@ -1,8 +1,8 @@
 //! A run in figures: for programs as JSON, for people as a page of text.
 
+use super::journal::Journal;
 use super::meter::{Counts, Meter, Percentiles};
 use super::process::Usage;
-use super::rooms::RoomFigures;
 use super::verdict::{Breach, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub struct Summary {
     pub reconnects: u64,
     /// From each connection that was lost after its welcome to the next welcome, with the pause the protocol asks for in between.
     pub to_welcome_again: Percentiles,
-    /// Of the rooms that were asked for, in the cast's order.
-    pub per_room: Vec<RoomFigures>,
+    /// Absent unless it was asked for.
+    pub journal: Option<Journal>,
     pub resets: BTreeMap<String, u64>,
     pub refusals: BTreeMap<String, u64>,
     /// The longest pause before the next attempt that a refusal asked for: part of the times above.

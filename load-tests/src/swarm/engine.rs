@@ -214,6 +214,7 @@ impl Engine {
             && let Some(lost) = self.lost_at.get_mut(index)
         {
             *lost = Some(now);
+            bot.talk.seats.iter().for_each(|seat| self.records.lost(seat.place, now));
         }
         let wish = bot.lost(self.poll.registry(), now, self.manners.later, rand::random());
         if bot.given_up.is_some() {

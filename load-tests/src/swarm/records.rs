@@ -1,11 +1,12 @@
 //! What the event loop keeps of what its bots tell: ledger, meter, and which rooms may go on in a closed loop.
 
 use crate::bot::{Listener, Place, Sighting};
+use crate::report::journal::Journal;
 use crate::report::ledger::{Ledger, Outcome, at};
 use crate::report::meter::Meter;
 use crate::report::verdict::Breach;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// When a post of a closed loop is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -21,6 +22,8 @@ pub enum Release {
 pub struct Records {
     pub ledger: Ledger,
     pub meter: Meter,
+    /// What happened one by one, if that was asked for.
+    pub journal: Option<Journal>,
     /// Rooms in which a post is done, to be taken by the loop.
     pub released: Vec<usize>,
     /// When the run's posts began; its texts count from here.
@@ -38,7 +41,25 @@ impl Records {
     pub fn new(ledger: Ledger, meter: Meter, release: Release, begun: Instant) -> Self {
         let watching = vec![0; ledger.rooms.len()];
         let meant = ledger.rooms.iter().map(|room| vec![Vec::new(); room.members.len()]).collect();
-        Self { ledger, meter, released: Vec::new(), begun, resets: BTreeMap::new(), release, watching, meant }
+        Self { ledger, meter, journal: None, released: Vec::new(), begun, resets: BTreeMap::new(), release, watching, meant }
+    }
+
+    /// Posts begin now.
+    pub fn begin(&mut self) {
+        self.begun = Instant::now();
+        if let Some(journal) = &mut self.journal {
+            #[expect(clippy::disallowed_methods, reason = "the journal is laid beside another process's times")]
+            let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            journal.begun_unix_us = u64::try_from(unix.as_micros()).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// A member lost its socket, after having been welcomed.
+    pub fn lost(&mut self, place: Place, now: Instant) {
+        let since = self.since(now);
+        if let Some(journal) = &mut self.journal {
+            journal.lost(place, since);
+        }
     }
 
     /// A post is about to be handed to its bot.
@@ -73,7 +94,10 @@ impl Listener for Records {
         let (Some(noted), Some(stamp)) = (noted, sighting.stamp.filter(|stamp| stamp.run == self.ledger.run)) else { return };
         let watching = self.watching.get(place.room).copied().unwrap_or(0);
         let since = self.since(now);
-        self.meter.delivered(place.room, stamp.meant, since, noted.seen, watching);
+        self.meter.delivered(stamp.meant, since, noted.seen, watching);
+        if let Some(journal) = self.journal.as_mut().filter(|_| self.meter.inside(stamp.meant)) {
+            journal.delivered(place, stamp.sender, stamp.meant, since.saturating_sub(stamp.meant));
+        }
         if self.release == Release::Delivered && noted.seen as usize == watching {
             self.released.push(place.room);
         }
@@ -105,9 +129,12 @@ impl Listener for Records {
         }
     }
 
-    fn refused(&mut self, place: Place, n: u32, code: &str, again: Option<Duration>) {
+    fn refused(&mut self, place: Place, n: u32, code: &str, again: Option<Duration>, now: Instant) {
         *self.meter.refusals.entry(code.to_owned()).or_default() += 1;
-        self.meter.rooms.refused(place.room);
+        let since = self.since(now);
+        if let Some(journal) = &mut self.journal {
+            journal.refused(place, since);
+        }
         if let Some(pause) = again {
             self.meter.counts.retryable += 1;
             self.meter.longest_pause = self.meter.longest_pause.max(pause);

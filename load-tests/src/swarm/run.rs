@@ -7,10 +7,10 @@ use crate::action::pace::Pace;
 use crate::bot::link::Target;
 use crate::bot::rest::{Failed, Rest};
 use crate::bot::talk::Phase;
+use crate::report::journal::Journal;
 use crate::report::ledger::{Ledger, RoomLedger};
 use crate::report::meter::Meter;
 use crate::report::process::Usage;
-use crate::report::rooms::{PerRoom, RoomFigures};
 use crate::report::summary::{Server, Summary};
 use crate::report::verdict::{Stored, Verdict, judge};
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// Read the history and judge.
     pub judge: bool,
-    /// Tell times room by room, of the first so many.
-    pub rooms_told: usize,
+    /// Keep a journal of at most so many deliveries; 0 for none.
+    pub journal: usize,
     /// How the tool was called, for the report.
     pub command: String,
 }
@@ -64,9 +64,11 @@ pub fn run(runtime: &tokio::runtime::Runtime, plan: &Plan, cast: &Cast) -> Resul
     let rooms =
         cast.rooms.iter().zip(newest).map(|(room, newest)| RoomLedger::new(room.id, newest, room.members.iter().map(user)));
     let ledger = Ledger::new(rand::random(), plan.manners.in_full, rooms.collect());
-    let mut meter = Meter::new(plan.warm_up, plan.duration).ok_or("no histograms")?;
-    meter.rooms = PerRoom::new(plan.rooms_told.min(cast.rooms.len())).ok_or("no histograms")?;
-    let records = Records::new(ledger, meter, plan.release, Instant::now());
+    let meter = Meter::new(plan.warm_up, plan.duration).ok_or("no histograms")?;
+    let mut records = Records::new(ledger, meter, plan.release, Instant::now());
+    if plan.journal > 0 {
+        records.journal = Some(Journal::new(plan.journal, cast.rooms.iter().map(|room| room.id).collect()));
+    }
     let target = Target::parse(&plan.url)?;
     let mut engine = Engine::new(target, rest.clone(), cast, plan.manners, records, plan.senders)?;
     gather(&mut engine)?;
@@ -79,27 +81,14 @@ pub fn run(runtime: &tokio::runtime::Runtime, plan: &Plan, cast: &Cast) -> Resul
     summary.measure(&engine.records.meter, plan.duration);
     summary.reconnects = engine.bots.iter().map(|bot| bot.reconnects).sum();
     summary.to_welcome_again = engine.welcomed_again.percentiles();
-    summary.per_room = per_room(&engine);
     summary.resets.clone_from(&engine.records.resets);
     summary.given_up = engine.bots.iter().filter_map(|bot| bot.given_up.clone()).collect();
-    let ledger = engine.records.ledger;
+    let Records { ledger, journal, .. } = engine.records;
+    summary.journal = journal;
     if plan.judge {
         summary.verdict = Some(runtime.block_on(verify(&rest, cast, &ledger)).map_err(|failed| failed.to_string())?);
     }
     Ok((summary, ledger))
-}
-
-fn per_room(engine: &Engine) -> Vec<RoomFigures> {
-    let rooms = &engine.records.ledger.rooms;
-    let mut lost = vec![0; rooms.len()];
-    for bot in &engine.bots {
-        for seat in &bot.talk.seats {
-            if let Some(lost) = lost.get_mut(seat.place.room) {
-                *lost += bot.reconnects;
-            }
-        }
-    }
-    engine.records.meter.rooms.figures(rooms.iter().map(|room| room.id).zip(lost))
 }
 
 /// Reads what is stored of the run's rooms and judges the ledger by it.
@@ -142,7 +131,7 @@ pub fn gather(engine: &mut Engine) -> Result<Duration, CannotRun> {
 /// Posts for warm-up and measured time.
 fn talk(engine: &mut Engine, plan: &Plan, cast: &Cast) -> Result<Summary, CannotRun> {
     let end = plan.warm_up + plan.duration;
-    engine.records.begun = Instant::now();
+    engine.records.begin();
     engine.posts_until = end;
     engine.pace = match plan.load {
         Load::Rate(rate) => Pace::open(rate),
@@ -181,7 +170,7 @@ fn talk(engine: &mut Engine, plan: &Plan, cast: &Cast) -> Result<Summary, Cannot
         to_last: Default::default(),
         reconnects: 0,
         to_welcome_again: Default::default(),
-        per_room: Vec::new(),
+        journal: None,
         resets: Default::default(),
         refusals: Default::default(),
         longest_pause_ms: 0.0,
