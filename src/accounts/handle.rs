@@ -131,7 +131,7 @@ impl Accounts {
     pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone + Send + 'static,
     {
         self.0.parts.store.read(ask).await.map_err(|error| refusal(&error))
     }

@@ -22,6 +22,11 @@ fn config() -> Arc<Config<'static>> {
     Arc::clone(CONFIG.get_or_init(|| Arc::new(build())))
 }
 
+/// From the bare address, which `serve` prints and people open. Not for ever: this page is not what will always stand there.
+pub async fn front() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, "/docs")).finish()
+}
+
 /// To the page, with the slash its relative links need.
 pub async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()

@@ -63,7 +63,7 @@ impl Parts {
     pub async fn read<T, F>(&self, name: &'static str, ask: F) -> Result<T, Problem>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone + Send + 'static,
     {
         let begun = Instant::now();
         let answer = self.store.read(ask).await;

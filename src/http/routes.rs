@@ -101,10 +101,18 @@ routes! {
     get    "/health/ready"                             => health::ready;
     get    "/metrics"                                  => health::metrics;
 
-    // For developers.
+    // For developers, and for a browser at the bare address.
+    get    "/"                                         => docs::front;
+    head   "/"                                         => docs::front;
     get    "/api/v1/openapi.json"                      => openapi::document;
     get    "/docs"                                     => docs::redirect;
     get    "/docs/{file:.*}"                           => docs::file;
+}
+
+/// Is it a page for people, which the OpenAPI document says nothing of?
+#[must_use]
+pub fn is_for_browsers(path: &str) -> bool {
+    path == "/" || path.starts_with("/docs")
 }
 
 /// Puts every route into an application.
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_route_is_in_the_document_and_the_other_way_round() {
-        let served = TABLE.iter().filter(|(_, path)| !path.starts_with("/docs"));
+        let served = TABLE.iter().filter(|(_, path)| !is_for_browsers(path));
         let served: BTreeSet<_> = served.map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
         let document = serde_json::to_value(specification()).unwrap();
         let mut described = BTreeSet::new();

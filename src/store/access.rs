@@ -115,22 +115,18 @@ impl Store {
         Connector::new(settings, folder, Role::Reader).file().is_none_or(Path::exists)
     }
 
-    /// Answers a question. `ask` gets a connection for reading; what it asks in several statements is not one snapshot.
+    /// Answers a question. `ask` gets a connection for reading; what it asks in several statements is not one snapshot. If its connection turns
+    /// out to be gone, it is asked from the start once more, on a new one and within the same deadline.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when no connection becomes free, [`StoreError::Unavailable`] past the deadline, or what `ask` returns.
     pub async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        let work = async move {
-            let mut lease = Lease::take(&inner.readers).await?;
-            let answer = ask(lease.db()?).await;
-            lease.settle(&inner.readers, answer.as_ref().err());
-            answer
-        };
+        let work = async move { put(&inner.readers, ask).await };
         let deadline = self.inner.read_deadline;
         let answer = self.spawn(async move {
             tokio::time::timeout(deadline, work)
@@ -255,6 +251,24 @@ fn pool(connector: Connector, size: usize, settings: &Database) -> Pool<Connecto
         .expect("a runtime is named, which is all the builder asks for with timeouts")
 }
 
+/// Puts a question; once more if its connection had ended, as those do that lie idle when the database is restarted.
+async fn put<T, F>(readers: &Pool<Connector>, ask: F) -> Result<T, StoreError>
+where
+    F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone,
+{
+    let mut lease = Lease::take(readers).await?;
+    let mut answer = ask.clone()(lease.db()?).await;
+    if let Err(error) = &answer
+        && error.asks_for_another_connection()
+    {
+        tracing::debug!(%error, "a connection for reading was gone");
+        lease.renew(readers).await?;
+        answer = ask(lease.db()?).await;
+    }
+    lease.settle(readers, answer.as_ref().err());
+    answer
+}
+
 /// One run of one operation: begin, run, commit or roll back.
 async fn attempt<O: Operation>(writers: &Pool<Connector>, operation: &O, phase: &Phase) -> Result<O::Output, StoreError> {
     let mut lease = Lease::take(writers).await?;
@@ -344,11 +358,23 @@ impl Lease {
         }
     }
 
+    /// Opens another connection in place of this one, which has ended, and closes the idle ones: they ended with it. The place in the pool is
+    /// kept, so that nobody waits for it twice; an idle connection is not taken, whoever gave it back.
+    async fn renew(&mut self, pool: &Pool<Connector>) -> Result<(), StoreError> {
+        pool.retain(|_, _| false);
+        let limit = pool.timeouts().create.unwrap_or(Duration::MAX);
+        *self.db()? = match tokio::time::timeout(limit, pool.manager().open()).await {
+            Ok(opened) => opened.map_err(|error| StoreError::Unavailable(connection_failure(&error)))?,
+            Err(_) => return Err(StoreError::Unavailable("no new connection in time".to_owned())),
+        };
+        Ok(())
+    }
+
     /// Gives the connection back, or closes it if `error` leaves its state unknown. If the database went away, the idle ones went
     /// with it: they are closed too, so that not each of them costs somebody an error.
     fn settle(&mut self, pool: &Pool<Connector>, error: Option<&StoreError>) {
         match error {
-            Some(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::Corrupt(_)) => {
+            Some(error) if error.spoils_connections() => {
                 self.discard();
                 pool.retain(|_, _| false);
             }
@@ -377,6 +403,8 @@ fn connection_failure(error: &ConnectionError) -> String {
     }
 }
 
+#[cfg(test)]
+mod connections_tests;
 #[cfg(test)]
 mod durability_tests;
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub enum StoreError {
     /// The database is away, full, read-only or too slow. Certainly not stored; the same may work later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The connection is gone: ended by the server, by its restart, or by something on the way. Certainly not stored; another connection may
+    /// work at once.
+    #[error("the connection to the database is gone: {0}")]
+    Disconnected(String),
     /// The answer to COMMIT was lost. Run it again: the keys show what is stored (I9).
     #[error("the outcome of the commit is unknown: {0}")]
     OutcomeUnknown(String),
@@ -46,7 +50,7 @@ impl StoreError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Busy => Fault::Busy,
-            Self::Unavailable(_) | Self::Contention(_) | Self::Panicked => Fault::Unavailable,
+            Self::Unavailable(_) | Self::Disconnected(_) | Self::Contention(_) | Self::Panicked => Fault::Unavailable,
             Self::OutcomeUnknown(_) => Fault::OutcomeUnknown,
             Self::RowRefused(_) => Fault::BadRequest,
             Self::Refused(fault) => *fault,
@@ -58,9 +62,24 @@ impl StoreError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Busy | Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Contention(_) => true,
+            Self::Busy | Self::Unavailable(_) | Self::Disconnected(_) | Self::OutcomeUnknown(_) | Self::Contention(_) => true,
             Self::RowRefused(_) | Self::Refused(_) | Self::Corrupt(_) | Self::Internal(_) | Self::Panicked => false,
         }
+    }
+
+    /// Is the connection it happened on worth nothing any more, and perhaps those that lie idle with it?
+    pub(super) const fn spoils_connections(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Disconnected(_) | Self::OutcomeUnknown(_) | Self::Corrupt(_) => true,
+            Self::Busy | Self::Contention(_) | Self::RowRefused(_) | Self::Refused(_) | Self::Internal(_) | Self::Panicked => {
+                false
+            }
+        }
+    }
+
+    /// May a question that ended so be put once more at once, on a new connection? Not after a time limit or an overload: it would double them.
+    pub(super) const fn asks_for_another_connection(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
     }
 }
 
@@ -88,7 +107,8 @@ fn from_database(kind: &DatabaseErrorKind, message: &str) -> StoreError {
         DatabaseErrorKind::NotNullViolation => StoreError::RowRefused("missing value"),
         DatabaseErrorKind::CheckViolation => StoreError::RowRefused("check"),
         DatabaseErrorKind::SerializationFailure => StoreError::Contention("serialization".to_owned()),
-        DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::ClosedConnection => unavailable(message),
+        DatabaseErrorKind::ClosedConnection => StoreError::Disconnected(message.to_owned()),
+        DatabaseErrorKind::ReadOnlyTransaction => unavailable(message),
         _ => from_message(message),
     }
 }
@@ -110,12 +130,17 @@ fn from_message(message: &str) -> StoreError {
         "Incorrect datetime value", // MySQL 1292
         "string or blob too big",   // SQLITE_TOOBIG
     ];
+    const DISCONNECTED: &[&str] = &[
+        "Input/output error:",                          // the connection
+        "Driver error:",                                // the connection, or what came over it out of turn
+        "Connection was killed",                        // MariaDB 1927
+        "Server shutdown in progress",                  // MySQL 1053
+        "disconnected by the server because of inacti", // MySQL 4031
+        "server has gone away",                         // 2006, of a proxy
+        "Lost connection to",                           // 2013, of a proxy
+    ];
     const UNAVAILABLE: &[&str] = &[
-        "Input/output error:",             // the connection
-        "Driver error:",                   // the connection
-        "Connection was killed",           // MariaDB 1927
         "Query execution was interrupted", // MySQL 1317
-        "Server shutdown in progress",     // MySQL 1053
         "--read-only",                     // MySQL 1290
         "is full",                         // MySQL 1114, SQLITE_FULL
         "Disk full",                       // MySQL 1021
@@ -132,6 +157,8 @@ fn from_message(message: &str) -> StoreError {
     } else if is(ROW) {
         // The message quotes the value.
         StoreError::RowRefused("value")
+    } else if is(DISCONNECTED) {
+        StoreError::Disconnected(message.to_owned())
     } else if is(UNAVAILABLE) {
         unavailable(message)
     } else if message.contains("malformed") || message.contains("not a database") || message.contains("marked as crashed") {
@@ -161,9 +188,36 @@ mod tests {
         ));
         assert!(matches!(unknown("database is locked"), StoreError::Contention(_)));
         assert!(matches!(unknown("database or disk is full"), StoreError::Unavailable(_)));
-        assert!(matches!(unknown("Input/output error: Broken pipe"), StoreError::Unavailable(_)));
         assert!(matches!(unknown("You have an error in your SQL syntax"), StoreError::Internal(_)));
         assert!(matches!(unknown("database disk image is malformed"), StoreError::Corrupt(_)));
+    }
+
+    #[test]
+    fn only_a_lost_connection_asks_for_another_one() {
+        for message in [
+            "Input/output error: Broken pipe",
+            "Driver error: `Packet out of order.'",
+            "Connection was killed",
+            "Server shutdown in progress",
+            "The client was disconnected by the server because of inactivity. See wait_timeout and interactive_timeout for \
+             configuring this behavior.",
+        ] {
+            let error = unknown(message);
+            assert!(error.asks_for_another_connection() && error.spoils_connections() && error.is_transient(), "{error:?}");
+            assert_eq!(error.fault(), Fault::Unavailable);
+        }
+        for error in [
+            StoreError::Busy,
+            StoreError::Unavailable("read deadline".to_owned()),
+            StoreError::Panicked,
+            unknown("Query execution was interrupted"),
+            unknown("Lock wait timeout exceeded; try restarting transaction"),
+            unknown("database is locked"),
+            unknown("disk I/O error"),
+            unknown("You have an error in your SQL syntax"),
+        ] {
+            assert!(!error.asks_for_another_connection(), "{error:?}");
+        }
     }
 
     #[test]

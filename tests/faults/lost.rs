@@ -137,10 +137,9 @@ async fn connections_that_are_killed_again_and_again_leave_each_post_once() {
     };
     let (killed, answers) = tokio::join!(killing, posting);
     assert!(killed > 3, "only {killed} times");
-    // A read may meet a connection that was killed while it lay idle, and is then answered that it may be tried again.
+    // Idle connections may be among the killed. Reads notice and take others.
     for _ in 0..scene.server.config().database.readers {
-        let head = format!("rooms/{}", scene.room);
-        eventually("a read", || async { scene.ann.get(&head).await.status.is_success().then_some(()) }).await;
+        scene.ann.get(&format!("rooms/{}", scene.room)).await.ok();
     }
     everything_is_there_once(&scene, &mut viewer, &answers).await;
 }

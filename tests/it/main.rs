@@ -15,6 +15,7 @@ mod direct;
 mod documents;
 mod health;
 mod history;
+mod idle;
 mod invitations;
 mod openapi;
 mod people;

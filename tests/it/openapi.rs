@@ -2,6 +2,7 @@
 
 use crate::support::server::Server;
 use hubbub::http::routes;
+use reqwest::Method;
 use serde_json::Value;
 
 async fn get(server: &Server, path: &str) -> reqwest::Response {
@@ -13,9 +14,28 @@ async fn the_document_describes_every_route() {
     let server = Server::start().await;
     let document: Value = get(&server, "/api/v1/openapi.json").await.json().await.expect("JSON");
     assert_eq!(document["openapi"], "3.1.0");
-    for (method, path) in routes::TABLE.iter().filter(|(_, path)| !path.starts_with("/docs")) {
+    for (method, path) in routes::TABLE.iter().filter(|(_, path)| !routes::is_for_browsers(path)) {
         assert!(document["paths"][path][method].is_object(), "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn the_bare_address_leads_a_browser_to_the_documentation_and_nothing_else_there_is_moved() {
+    let server = Server::start().await;
+    let page = get(&server, "/").await;
+    assert_eq!((page.status().as_u16(), page.url().path()), (200, "/docs/"));
+    let still = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let ask = async |method: Method, path: &str| {
+        let answer = still.request(method, format!("{}{path}", server.base())).send().await.expect("an answer");
+        let header = |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().expect("text")).to_owned();
+        (answer.status().as_u16(), header("location"), header("allow"))
+    };
+    let answered = |status: u16, location: &str, allow: &str| (status, location.to_owned(), allow.to_owned());
+    for method in [Method::GET, Method::HEAD] {
+        assert_eq!(ask(method.clone(), "/").await, answered(303, "/docs", ""));
+        assert_eq!(ask(method, "/nowhere").await, answered(404, "", ""));
+    }
+    assert_eq!(ask(Method::POST, "/").await, answered(405, "", "GET, HEAD"));
 }
 
 #[tokio::test]
