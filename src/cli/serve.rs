@@ -22,14 +22,14 @@ pub(super) struct Args {}
 /// Runs the server; returns once it has stopped in good order.
 ///
 /// `again` is how a command with the same settings is called.
-pub(super) fn run(_: &Args, config: Config, again: &str, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(_: &Args, mut config: Config, again: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let format = match config.log.format {
         Format::Text => log::Format::Text,
         Format::Json => log::Format::Json,
     };
     log::init(format, &config.log.filter).map_err(|error| Failure::new(Exit::Settings, error))?;
     supervision::panic::install_hook();
-    files::prepare(&config);
+    files::prepare(&mut config);
     let upkeep = metrics::install().map_err(|error| Failure::new(Exit::Failed, error))?;
     actix::System::new().block_on(async move {
         let server_url = config.server.public_url.clone();

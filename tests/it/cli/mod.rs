@@ -1,6 +1,7 @@
 //! The command line, by running the real binary: what it does, what it says, its exit codes (docs/OPERATIONS.md).
 
 mod backup;
+mod files;
 mod schema;
 mod serve;
 mod settings;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 /// `hubbub` with a data folder and a database.
@@ -14,6 +15,8 @@ pub struct CommandLine {
     folder: PathBuf,
     url: String,
     environment: Vec<(String, String)>,
+    /// How many files it may have open, if not as many as these tests.
+    files_max: Option<usize>,
 }
 
 /// What a command came to.
@@ -54,7 +57,7 @@ impl CommandLine {
     }
 
     pub fn new(folder: &Path, url: &str) -> Self {
-        Self { folder: folder.to_owned(), url: url.to_owned(), environment: Vec::new() }
+        Self { folder: folder.to_owned(), url: url.to_owned(), environment: Vec::new(), files_max: None }
     }
 
     /// With an environment variable.
@@ -63,8 +66,18 @@ impl CommandLine {
         self
     }
 
+    /// With a hard limit of open files.
+    pub fn with_files(mut self, files_max: usize) -> Self {
+        self.files_max = Some(files_max);
+        self
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
+        let program = env!("CARGO_BIN_EXE_hubbub");
+        let mut command = Command::new(if self.files_max.is_some() { "sh" } else { program });
+        if let Some(files_max) = self.files_max {
+            command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files_max.to_string(), program]);
+        }
         command.args(arguments).arg("--data").arg(&self.folder);
         command.args(["--set", "accounts.bcrypt_cost=4"]);
         if !self.url.is_empty() {
@@ -99,11 +112,12 @@ impl CommandLine {
     pub async fn serve(&self, arguments: &[&str]) -> Serving {
         let quick = ["serve", "--listen", "127.0.0.1:0", "--set", "server.drain_delay=0s", "--set", "server.drain_spread=0s"];
         let mut command = self.command(&[&quick[..], arguments].concat());
-        let mut child = command.stderr(Stdio::null()).spawn().expect("hubbub starts");
+        let log = NamedTempFile::new().expect("a file for the log");
+        let mut child = command.stderr(log.reopen().expect("the file")).spawn().expect("hubbub starts");
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let (tell, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        let mut serving = Serving { base: String::new(), child, lines, said: Vec::new() };
+        let mut serving = Serving { base: String::new(), child, lines, said: Vec::new(), log };
         let said = serving.says("Hubbub runs at ").await;
         let url = said.lines().find_map(|line| line.strip_prefix("Hubbub runs at "));
         url.expect("its address").clone_into(&mut serving.base);
@@ -117,6 +131,7 @@ pub struct Serving {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
     said: Vec<String>,
+    log: NamedTempFile,
 }
 
 impl Serving {
@@ -127,6 +142,11 @@ impl Serving {
             self.said.push(line.unwrap_or_else(|| panic!("it never said {part:?}: {:?}", self.said)));
         }
         self.said.join("\n")
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("the log")
     }
 
     /// Asks it to stop, as a service manager does; its exit code, and everything it said.
