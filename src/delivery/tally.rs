@@ -160,6 +160,14 @@ fn add(counts: &[Count], place: usize) {
 }
 
 #[cfg(test)]
+impl Count {
+    /// What nobody has read yet.
+    pub fn unpublished(&self) -> u64 {
+        self.news.get()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use metrics_exporter_prometheus::PrometheusBuilder;

@@ -18,7 +18,7 @@ use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::time::Clock;
 use crate::store::StoreError;
 use crate::store::messages::{Append, AppendOutcome, PostOutcome};
-use crate::store::rooms::ChangeRoom;
+use crate::store::rooms::{ChangeRoom, EndMemberships};
 use crate::store::testing::{PATIENCE, TestStore, actor, limits, noon, post};
 use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::{RestartClass, RestartPolicy};
@@ -292,4 +292,24 @@ async fn draining_waits_for_the_last_commit() {
     go.send(()).unwrap();
     timeout(PATIENCE, drain).await.unwrap();
     assert_eq!(seqs(outcome(first).await), [1]);
+}
+
+#[actix::test]
+async fn what_nobody_waits_for_is_stored_behind_the_posts_that_came_after_it() {
+    let bench = Bench::new(|_| {}).await;
+    let [(here, go), (second_here, second_go), (third_here, third_go)] = std::array::from_fn(|_| bench.hold());
+    let first = bench.say("1").await;
+    here.await.unwrap();
+    let nothing = EndMemberships { room: bench.room, people_max: 1 };
+    let mut idle = Box::pin(bench.persistence.run_in_background(Key::User(bench.bob), nothing));
+    let second = bench.say("2").await;
+    go.send(()).unwrap();
+    assert_eq!(seqs(outcome(first).await), [1]);
+    second_here.await.unwrap();
+    second_go.send(()).unwrap();
+    third_here.await.unwrap();
+    assert!(futures_util::poll!(&mut idle).is_pending(), "it went before a post");
+    assert_eq!(seqs(outcome(second).await), [2]);
+    third_go.send(()).unwrap();
+    timeout(PATIENCE, idle).await.unwrap().unwrap().unwrap();
 }

@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,6 +54,10 @@ pub(super) struct Fake {
     rooms: RefCell<HashMap<RoomId, FakeRoom>>,
     pub(super) hold_posts: Cell<bool>,
     pub(super) held: RefCell<Vec<Held>>,
+    /// A post is answered once its event has reached the outboxes, and nobody is woken for the answer alone.
+    pub(super) answers_behind_events: Cell<bool>,
+    /// The newest event.
+    newest: RefCell<Option<Arc<Envelope>>>,
     /// Commits one more message in a room while each of so many next pages is read.
     pub(super) busy_pages: Cell<u64>,
     pub(super) panic_on_command: Cell<bool>,
@@ -83,6 +88,8 @@ impl Fake {
             rooms: RefCell::default(),
             hold_posts: Cell::new(false),
             held: RefCell::default(),
+            answers_behind_events: Cell::new(false),
+            newest: RefCell::default(),
             busy_pages: Cell::new(0),
             panic_on_command: Cell::new(false),
             log: RefCell::default(),
@@ -130,6 +137,7 @@ impl Fake {
         let changes = Changes { room, from: Revision(number - 1), to: Revision(number), items: vec![item] };
         let envelope = Arc::new(Envelope::new(changes));
         kept.relays.iter().for_each(|relay| relay.deliver(Arc::clone(&envelope)).unwrap());
+        self.newest.replace(Some(envelope));
         Posted { room, seq: Seq(number), revision: Revision(number), created_at, repeat: false }
     }
 
@@ -202,7 +210,13 @@ impl Neighbours for Shown {
             return Box::pin(async move { wait.await.unwrap_or(Err(Fault::Unavailable.into())) });
         }
         let post = |post: Post| Ok(self.0.say(room, actor.user, post.client_id, post.text.as_str()));
-        now(Ok(posts.into_iter().map(post).collect()))
+        let mut answer = Some(Ok(posts.into_iter().map(post).collect()));
+        let newest = self.0.newest.borrow().clone().filter(|_| self.0.answers_behind_events.get());
+        self.0.newest.take();
+        Box::pin(std::future::poll_fn(move |_| {
+            let delivered = newest.as_ref().is_none_or(|event| Arc::strong_count(event) == 1);
+            if delivered { Poll::Ready(answer.take().expect("polled once more")) } else { Poll::Pending }
+        }))
     }
 
     fn post_direct(&self, _: Actor, _: UserId, _: Post) -> Promise<Posted> {
@@ -242,6 +256,7 @@ pub(super) struct Listener {
     pub(super) gate: Gate,
     pub(super) relays: Relays,
     pub(super) supervisor: Supervisor,
+    thread: Rc<SessionThread>,
 }
 
 impl Listener {
@@ -274,8 +289,9 @@ impl Listener {
             gate: gate.clone(),
             pages: Arc::new(Semaphore::new(8)),
         });
+        let upgrading = Rc::clone(&thread);
         let service = HttpService::build()
-            .upgrade(fn_service(move |(request, framed)| upgrade(Rc::clone(&thread), request, framed)))
+            .upgrade(fn_service(move |(request, framed)| upgrade(Rc::clone(&upgrading), request, framed)))
             .finish(fn_service(|_: Request| async { Ok::<_, actix_http::Error>(Response::not_found()) }))
             .tcp()
             .new_service(())
@@ -288,7 +304,12 @@ impl Listener {
                 actix::spawn(service.call(stream));
             }
         });
-        Self { address, fake, gate, relays, supervisor }
+        Self { address, fake, gate, relays, supervisor, thread }
+    }
+
+    /// Writes to sockets so far.
+    pub(super) fn flushes(&self) -> u64 {
+        self.thread.shared.relay.tally().flushes.unpublished()
     }
 
     /// A connection that has shaken hands.

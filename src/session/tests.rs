@@ -35,6 +35,21 @@ async fn a_post_is_answered_and_delivered_to_all_who_receive_the_room() {
 }
 
 #[actix::test]
+async fn a_senders_event_and_the_reply_a_step_behind_it_are_one_write() {
+    let listener = Listener::start().await;
+    listener.fake.person("ann");
+    let room = listener.fake.room(2);
+    let (mut ann, _) = listener.hello("ann", &[(room, Some(2))]).await;
+    listener.fake.answers_behind_events.set(true);
+    let before = listener.flushes();
+    for _ in 0..5 {
+        ann.command("post", json!({ "room": room, "client_id": ClientId::generate(), "text": "hi" })).await;
+        assert!(ann.json().await["changes"].is_object() && ann.json().await["ok"].is_object());
+    }
+    assert_eq!(listener.flushes() - before, 5);
+}
+
+#[actix::test]
 async fn who_was_away_gets_exactly_what_was_missed_while_the_room_goes_on() {
     let listener = Listener::start_with(|config| config.resume.page_rows = 3).await;
     listener.fake.person("ann");

@@ -130,3 +130,23 @@ async fn a_cursor_that_cannot_be_continued_is_reset() {
     let epoch = epoch.as_str().expect("an epoch");
     assert_eq!(reset(format!("after=5&epoch={epoch}")).await, Value::Null);
 }
+
+#[tokio::test]
+async fn a_page_that_leaves_timeline_lines_out_says_so_and_the_rest_can_be_read() {
+    let server = Server::start().await;
+    let (ann, room) = room_with(&server, 1).await;
+    for name in ["bob", "cem", "dan"] {
+        Person::register(&server, name).await.join(&room).await;
+    }
+    let read = async |path: String| {
+        let page = ann.get(&format!("rooms/{room}/{path}")).await.ok();
+        let lines = page["notices"].as_array().unwrap_or_else(|| panic!("no lines: {page}"));
+        let revisions: Vec<_> = lines.iter().filter_map(|line| line["revision"].as_u64()).collect();
+        (revisions, page["more_notices"].clone())
+    };
+    // The room's making, the message, and three who came.
+    assert_eq!(read("messages?limit=2".to_owned()).await, (vec![4, 5], json!(true)));
+    assert_eq!(read("notices?before=4&limit=1".to_owned()).await, (vec![3], json!(true)));
+    assert_eq!(read("notices?before=3&limit=1".to_owned()).await, (vec![1], json!(false)));
+    assert_eq!(read("messages?limit=4".to_owned()).await, (vec![1, 3, 4, 5], json!(false)));
+}
