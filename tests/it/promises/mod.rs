@@ -5,6 +5,7 @@ mod i02_durable;
 mod i02_synced;
 mod i03_once;
 mod i04_bounds;
+mod i04_large_room;
 mod i04_queues;
 mod i05_no_waiting;
 mod i06_start;

@@ -87,6 +87,30 @@ impl Database {
             }
         }
     }
+
+    /// What a query counts as `number`, past the server, which may run. `folder` is its data folder.
+    pub async fn count(&self, folder: &Path, sql: &str) -> usize {
+        #[derive(diesel::QueryableByName)]
+        struct Counted {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+
+        let query = diesel::sql_query(sql);
+        let counted: Counted = match self {
+            Self::Sqlite => {
+                let path = folder.join("hubbub.sqlite");
+                let mut connection = SqliteConnection::establish(path.to_str().expect("a path")).expect("the file opens");
+                connection.batch_execute("PRAGMA busy_timeout = 5000").expect("an option");
+                diesel::RunQueryDsl::get_result(query, &mut connection).expect("a number")
+            }
+            Self::Mysql { .. } => {
+                let mut connection = AsyncMysqlConnection::establish(&self.url()).await.expect("the server answers");
+                RunQueryDsl::get_result(query, &mut connection).await.expect("a number")
+            }
+        };
+        usize::try_from(counted.number).expect("a count")
+    }
 }
 
 async fn run(server: &str, sql: &str) {

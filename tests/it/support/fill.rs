@@ -17,11 +17,14 @@ use uuid::Uuid;
 
 /// Posts in one transaction.
 const POSTS: usize = 2500;
+/// People in one statement; SQLite takes 500 parts of a UNION.
+const PEOPLE: usize = 400;
 /// What copies of a room have in common, table by table.
 const ROOM: &str = "kind, name, name_key, topic, history, archived, deleted, pair_key, created_by, created_at, last_seq, head, \
     policy_revision, settings_revision, last_created_at, member_count";
 const MEMBER: &str = "user, state, role, visible_from_seq, joined_revision, revision, by_user, reason, changed_at";
 const NOTICE: &str = "revision, after_seq, kind, actor, subject, text, created_at";
+const PERSON: &str = "admin, disabled, deleted, invisible, created_at, profile_revision";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Filler {
@@ -88,6 +91,36 @@ impl Filler {
         );
         server.database.execute(server.folder.path(), &sql).await;
         ids.iter().map(ToString::to_string).collect()
+    }
+
+    /// So many more people in a room, who joined like this one, each in a revision of their own. Written as rows: none of them has a password.
+    pub async fn crowd(&self, server: &Server, room: &str, like: &str, count: usize) {
+        let key = RoomId(id(room));
+        let found = self.store.read(move |db| Box::pin(rooms::get(db, key))).await.expect("the store answers");
+        let head = found.expect("there is such a room").head.0;
+        let (room, like) = (format!("x'{}'", id(room).simple()), format!("x'{}'", id(like).simple()));
+        let rows = (1..=count as u64).map(|number| (Uuid::now_v7().simple().to_string(), head + number)).collect::<Vec<_>>();
+        let mut sql = "BEGIN;".to_owned();
+        for part in rows.chunks(PEOPLE) {
+            let part: Vec<_> = part.iter().map(|(user, at)| format!("SELECT x'{user}' AS user, {at} AS at")).collect();
+            let part = part.join(" UNION ALL ");
+            sql += &format!(
+                "INSERT INTO users (id, name, name_key, display_name, display_key, stream_revision, {PERSON})
+                    SELECT p.user, CONCAT('crowd', p.at), CONCAT('crowd', p.at), 'crowd', 'crowd', u.profile_revision + 1, {PERSON}
+                    FROM ({part}) p JOIN users u ON u.id = {like};
+                INSERT INTO notices (room, revision, after_seq, kind, actor, subject, created_at)
+                    SELECT n.room, p.at, n.after_seq, n.kind, p.user, CASE WHEN n.subject = {like} THEN p.user END, n.created_at
+                    FROM ({part}) p JOIN members m ON m.room = {room} AND m.user = {like}
+                    JOIN notices n ON n.room = m.room AND n.revision = m.revision;
+                INSERT INTO members (room, user, state, role, visible_from_seq, joined_revision, revision, stream_revision, by_user, changed_at)
+                    SELECT m.room, p.user, m.state, m.role, m.visible_from_seq, p.at, p.at, u.profile_revision + 1,
+                    CASE WHEN m.by_user = {like} THEN p.user END, m.changed_at
+                    FROM ({part}) p JOIN members m ON m.room = {room} AND m.user = {like} JOIN users u ON u.id = m.user;"
+            );
+        }
+        sql +=
+            &format!("UPDATE rooms SET head = head + {count}, member_count = member_count + {count} WHERE id = {room}; COMMIT;");
+        server.database.execute(server.folder.path(), &sql).await;
     }
 
     pub fn close(self) {
