@@ -1,6 +1,6 @@
 //! The bytes of one connection: reading with a buffer all sessions of a thread share, writing what the outbox holds.
 //!
-//! Neighbours: `actor.rs` polls it. Invariants: an idle socket holds no buffer; one vectored write per wake-up takes all that waits; a
+//! Neighbours: `actor.rs` polls it. Invariants: an idle socket holds no buffer; one write per wake-up takes all that waits; a
 //! socket that is being closed reads on, and throws away, until the other side has closed too (RFC 6455 §7.1.1), as unread bytes would
 //! reset the connection and with it the close frame. Must not know: commands, rooms.
 
@@ -111,7 +111,11 @@ impl Socket {
     }
 
     fn write(&self, slices: &[IoSlice<'_>], tally: &Tally) -> io::Result<usize> {
-        let written = self.stream.try_write_vectored(slices)?;
+        // Most writes are of one frame, and a vectored write costs the kernel more.
+        let written = match slices {
+            [frame] => self.stream.try_write(frame)?,
+            frames => self.stream.try_write_vectored(frames)?,
+        };
         tally.flushes.add(1);
         tally.bytes_out.add(written);
         tally.frames_out.add(ended_within(slices, written));
