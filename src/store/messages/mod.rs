@@ -102,8 +102,9 @@ pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<V
     let rooms: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
     let counters = lock(db, rooms.into_iter().collect()).await?;
     // A repeat is rare, and the unique key finds it too. Where a question costs a round trip it is asked in advance only if a verdict
-    // depends on the answer.
-    if matches!(db, Db::Mysql(_)) && appends.iter().all(|append| is_plain(append, &counters)) {
+    // depends on the answer. Only for one INSERT, which goes as a whole: of several the first would stay, and look like repeats.
+    let posts: usize = appends.iter().map(|append| append.posts.len()).sum();
+    if matches!(db, Db::Mysql(_)) && posts <= mysql::ROWS_PER_INSERT && appends.iter().all(|append| is_plain(append, &counters)) {
         match decide_and_write(db, Batch::new(now, counters.clone(), HashMap::new()), appends).await {
             Err(StoreError::RowRefused(UNIQUE_KEY)) => {}
             done => return done,

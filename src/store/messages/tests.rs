@@ -287,3 +287,15 @@ async fn batches_over_the_same_rooms_in_any_order_do_not_deadlock() {
         assert!((1..).zip(&found).all(|(n, (seq, ..))| *seq == n));
     }
 }
+
+#[tokio::test]
+async fn a_batch_of_several_inserts_whose_last_one_is_all_repeats_raises_the_counters() {
+    let test = TestStore::open().await;
+    let (room, [ann, ..]) = hall(&test).await;
+    let before = post(ann, "before");
+    one(&test, room, allowed(&[&before])).await;
+    let fresh: Vec<Post> = (0..mysql::ROWS_PER_INSERT).map(|_| post(ann, "new")).collect();
+    let posts: Posts = fresh.into_iter().chain([before]).map(|post| (post, Ok(()))).collect();
+    one(&test, room, posts).await;
+    assert_eq!(test.get(room).await.last_seq.0 as usize, all_messages(&test, room).await.len());
+}
