@@ -1,5 +1,8 @@
 //! A store of its own for each test: a file in a temporary folder, or a database on the server in `HUBBUB_TEST_DATABASE`.
 
+#[path = "../../tests/it/support/test_database.rs"]
+pub mod test_database;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,6 +11,7 @@ use diesel::ExpressionMethods;
 use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
 use tempfile::TempDir;
 
+use self::test_database::TestDatabase;
 use super::columns::{Id, at};
 use super::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
 use super::rooms::{self, ChangeRoom, Changed, CreateRoom, RoomLimits};
@@ -46,9 +50,9 @@ impl TestStore {
     pub async fn open_with(change: impl FnOnce(&mut Database)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Config::default().database;
-        let server = match std::env::var("HUBBUB_TEST_DATABASE") {
-            Ok(url) if url.starts_with("mysql://") => Some(create_database(&url).await),
-            _ => None,
+        let server = match TestDatabase::named() {
+            TestDatabase::Mysql(server) => Some(create_database(server).await),
+            TestDatabase::Sqlite => None,
         };
         if let Some((base, name)) = &server {
             settings.url = format!("{base}/{name}").parse().unwrap();
@@ -95,9 +99,8 @@ impl Drop for TestStore {
 }
 
 /// Returns the server's URL without a database, and the new database's name.
-async fn create_database(url: &str) -> (String, String) {
+async fn create_database(base: String) -> (String, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let base = url.trim_end_matches('/').to_owned();
     let name = format!("hubbub_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = AsyncMysqlConnection::establish(&base).await.unwrap();
     let create = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");

@@ -8,6 +8,9 @@ mod database;
 mod server;
 #[path = "../../src/drill/settings.rs"]
 mod settings;
+#[allow(dead_code, reason = "the swarm is tested on both databases: nothing is left out")]
+#[path = "../../../tests/it/support/test_database.rs"]
+mod test_database;
 
 use serde_json::Value;
 use server::Server;

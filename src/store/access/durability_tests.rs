@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Config;
+use crate::store::testing::test_database::left_out_on_sqlite;
 
 /// A server with options; stopped when dropped.
 struct Private {
@@ -65,9 +66,7 @@ impl Drop for Private {
 
 #[tokio::test]
 async fn a_server_that_may_lose_what_it_acknowledged_is_refused_with_what_to_set() {
-    let url = std::env::var("HUBBUB_TEST_DATABASE").unwrap_or_default();
-    if !url.starts_with("mysql://") {
-        // SQLite's setting is this program's own: `sessions_are_set_up_as_promised`.
+    if left_out_on_sqlite("its setting is this program's own: `sessions_have_the_settings_the_promises_need`") {
         return;
     }
     let server = Private::start("--log-bin --server-id=1 --innodb-flush-log-at-trx-commit=2 --sync-binlog=0");

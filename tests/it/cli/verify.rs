@@ -3,6 +3,7 @@
 use super::DAMAGED;
 use crate::support::command::CommandLine;
 use crate::support::scene::Scene;
+use crate::support::test_database::TestDatabase;
 
 fn bytes_of(id: &str) -> String {
     format!("X'{}'", id.replace('-', ""))
@@ -60,9 +61,9 @@ async fn a_counter_that_runs_ahead_is_found() {
 
 #[tokio::test]
 async fn a_client_id_that_is_stored_twice_is_found() {
-    let drop = match std::env::var("HUBBUB_TEST_DATABASE") {
-        Ok(url) if url.starts_with("mysql://") => "ALTER TABLE messages DROP INDEX messages_by_client_id",
-        _ => "DROP INDEX messages_by_client_id",
+    let drop = match TestDatabase::named() {
+        TestDatabase::Mysql(_) => "ALTER TABLE messages DROP INDEX messages_by_client_id",
+        TestDatabase::Sqlite => "DROP INDEX messages_by_client_id",
     };
     finds(
         "client_id_twice",

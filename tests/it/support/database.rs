@@ -1,5 +1,6 @@
 //! A database of a test's own, on the engine that `HUBBUB_TEST_DATABASE` names.
 
+use super::test_database::TestDatabase;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use diesel_async::{AsyncConnection, AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -17,10 +18,7 @@ pub enum Database {
 impl Database {
     /// Makes an empty database.
     pub async fn create() -> Self {
-        let Some(server) = std::env::var("HUBBUB_TEST_DATABASE").ok().filter(|url| url.starts_with("mysql://")) else {
-            return Self::Sqlite;
-        };
-        let server = server.trim_end_matches('/').to_owned();
+        let TestDatabase::Mysql(server) = TestDatabase::named() else { return Self::Sqlite };
         let name = format!("hubbub_test_{}", Uuid::new_v4().simple());
         run(&server, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await;
         Self::Mysql { server, name }

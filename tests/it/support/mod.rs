@@ -13,6 +13,7 @@ pub mod person;
 pub mod scene;
 pub mod server;
 pub mod socket;
+pub mod test_database;
 pub mod trace;
 pub mod viewer;
 pub mod wire;
