@@ -97,8 +97,6 @@ pub struct Settings {
     pub outage: Duration,
     /// What a busy machine adds to a deadline.
     pub slack: Duration,
-    /// The server has `verify`.
-    pub verifies: bool,
     /// A promise that is broken on purpose.
     pub breach: Option<String>,
     /// Keep the folders of drills that held, too.
@@ -156,11 +154,9 @@ fn run(cli: &Cli) -> Result<bool, Failed> {
 fn settings(cli: &Cli) -> Result<Settings, Failed> {
     let folder = std::env::temp_dir().join(format!("hubbub-drill-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let server = cli.programs.join("hubbub");
     let (times, outage) = if cli.short { (3, 6) } else { (10, 20) };
     Ok(Settings {
-        verifies: server::has_command(&server, "verify"),
-        server,
+        server: cli.programs.join("hubbub"),
         swarm: cli.programs.join("hubbub-swarm"),
         folder,
         load: Load { bots: cli.bots, room_size: 4, rate: cli.rate, text_bytes: 64 },

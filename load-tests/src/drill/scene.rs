@@ -214,10 +214,8 @@ impl Scene<'_> {
         self.outcome.must(accepted > 0, || "the witness never had a post accepted".into());
         let (status, took) = self.server.terminate(TERMINATE_WITHIN)?;
         self.outcome.must(status.success(), || format!("after SIGTERM it ended with {status}, after {} ms", took.as_millis()));
-        if self.set.verifies {
-            let damage = server::verify(&self.server.place)?;
-            self.outcome.broken.extend(damage);
-        }
+        let damage = server::verify(&self.server.place)?;
+        self.outcome.broken.extend(damage);
         self.outcome.peak_kib = self.server.peak_kib();
         let peak = self.outcome.peak_kib;
         self.outcome.must(peak <= MEMORY_MAX_KIB, || format!("{} MiB of memory", peak / 1024));

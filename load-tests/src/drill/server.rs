@@ -4,7 +4,7 @@ use crate::settings::SETTINGS;
 use crate::{Failed, signal};
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -176,10 +176,4 @@ pub fn verify(place: &Place) -> Result<Option<String>, Failed> {
     }
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().replace('\n', " | "));
     Ok(Some(format!("hubbub verify: {} {}", output.status, said.join(" "))))
-}
-
-/// Whether this build of the server has a command.
-pub fn has_command(binary: &Path, name: &str) -> bool {
-    let output = Command::new(binary).arg(name).arg("--help").stdin(Stdio::null()).output();
-    output.is_ok_and(|output| output.status.success())
 }
