@@ -29,6 +29,8 @@ pub mod thread;
 pub mod upgrade;
 
 #[cfg(test)]
+mod closes_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,8 @@ pub(super) struct Fake {
     /// Commits one more message in a room while each of so many next pages is read.
     pub(super) busy_pages: Cell<u64>,
     pub(super) panic_on_command: Cell<bool>,
+    /// Why the head of a person's stream is not told.
+    pub(super) head_refused: Cell<Option<Fault>>,
     pub(super) log: RefCell<Vec<&'static str>>,
 }
 
@@ -92,6 +94,7 @@ impl Fake {
             newest: RefCell::default(),
             busy_pages: Cell::new(0),
             panic_on_command: Cell::new(false),
+            head_refused: Cell::new(None),
             log: RefCell::default(),
         })
     }
@@ -167,7 +170,7 @@ impl Neighbours for Shown {
     }
 
     fn user_head(&self, _: UserId) -> Promise<Revision> {
-        now(Ok(Revision(3)))
+        now(self.0.head_refused.get().map_or(Ok(Revision(3)), |fault| Err(fault.into())))
     }
 
     fn user_changes(&self, _: UserId, from: Revision, _: usize) -> Promise<UserChanges> {
