@@ -5,7 +5,7 @@
 pub mod client;
 pub mod model;
 pub mod plan;
-mod play;
+pub mod play;
 
 pub use play::Stage;
 

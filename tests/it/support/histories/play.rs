@@ -196,7 +196,7 @@ async fn travel(sue: &Person, visits: &[Visit], mut seen: watch::Receiver<Progre
 }
 
 /// Takes in what comes until nothing more is to come: everything that `goal` knows, or all there was at the welcome.
-async fn settle(who: &str, client: &mut Client<'_>, goal: Option<&Known>) -> Result<(), Broken> {
+pub async fn settle(who: &str, client: &mut Client<'_>, goal: Option<&Known>) -> Result<(), Broken> {
     let settled = async {
         while !(client.is_calm() && goal.is_none_or(|goal| has_reached(&client.known, goal))) {
             let next = client.socket.next().await;
