@@ -19,7 +19,8 @@ pub fn order(history: &[Value], sent: &[String]) -> Vec<String> {
         if number(&pair[0]["revision"]) >= number(&pair[1]["revision"]) {
             broken.push(format!("revision {} stands before {}", pair[0]["revision"], pair[1]["revision"]));
         }
-        if text(&pair[0]["created_at"]) > text(&pair[1]["created_at"]) {
+        // Not as texts: a fraction is written as short as it can be.
+        if time(&pair[0]["created_at"]) > time(&pair[1]["created_at"]) {
             broken.push(format!("time runs backwards at place {}", pair[1]["seq"]));
         }
     }
@@ -30,6 +31,10 @@ pub fn order(history: &[Value], sent: &[String]) -> Vec<String> {
         broken.push("posts of one session stand in another order than they were sent".to_owned());
     }
     broken
+}
+
+fn time(value: &Value) -> chrono::DateTime<chrono::Utc> {
+    text(value).parse().expect("RFC 3339")
 }
 
 /// I2, I7: what a viewer was shown is what is stored, and nothing of it is missing.
