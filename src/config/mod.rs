@@ -1,7 +1,8 @@
 //! Settings: what can be set, its unit and default, and how the layers are put over each other.
 //!
-//! `default.toml` is compiled in and is the only place where limits are numbers; the structs here mirror it, one file per
-//! section. A setting is looked up in the defaults, then the settings file, then the environment, then the flags.
+//! `default.toml` is compiled in and is the only place where what can be set is a number (docs/ARCHITECTURE.md says what cannot be);
+//! the structs here mirror it, one file per section. A setting is looked up in the defaults, then the settings file, then the
+//! environment, then the flags.
 //!
 //! *Invariants.* A [`Config`] in hand satisfies every check. Unknown keys and impossible values are refused with their
 //! origin, all at once. No password or key is printed (I12).

@@ -1,4 +1,5 @@
-//! The one table of what can go wrong and what the other side should make of it: code, retry?, stored?, HTTP status, close code.
+//! The one table of what can go wrong and what the other side should make of it: code, retry?, stored?, HTTP status. Below it the one
+//! table of why a socket is closed; which fault closes one, and how, is decided in `session` and listed in docs/PROTOCOL.md §8.
 //!
 //! `protocol` turns a fault into an error reply, `http` into a problem document (RFC 9457); both read this table and have none of their own.
 //! Modules below the edge raise faults where they understand the cause; nothing about our insides travels in one.

@@ -233,7 +233,8 @@ impl Core {
         self.read_on(ctx);
     }
 
-    /// `hello` failed. A refusal that may pass leaves the socket open for another `hello`, as long as there is time for one.
+    /// `hello` failed, and closes as the table of PROTOCOL §8 says. A refusal that may pass leaves the socket open for another `hello`, as long
+    /// as there is time for one.
     fn turn_away(&mut self, reference: u64, refusal: Refusal) {
         self.refuse(reference, refusal);
         self.leave();

@@ -1,7 +1,8 @@
-//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, and docs/PROTOCOL.md of repeats, held to the code; and the
-//! settings that scripts, drills and documents give to a server, held to those there are.
+//! What docs/ARCHITECTURE.md says of fault points and of the tests that use them, and docs/PROTOCOL.md of repeats and of lengths, held to
+//! the code; and the settings that scripts, drills and documents give to a server, held to those there are.
 
 use hubbub::config::Sources;
+use hubbub::domain::text::{DeviceName, DisplayName, Reason, RoomName, Topic, UserName};
 use hubbub::http::routes;
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,6 +132,27 @@ fn every_command_that_does_something_has_its_row_in_the_table_of_repeats() {
     let missing: Vec<_> =
         rows.iter().flat_map(|row| quoted(row[3])).filter(|name| !text.contains(&format!("async fn {name}("))).collect();
     assert!(rows.iter().all(|row| quoted(row[3]).count() == 1) && missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_lengths_that_the_protocol_fixes_are_those_of_the_code() {
+    let (_, table) = PROTOCOL.split_once("<!-- fixed limits -->").expect("the table");
+    let told = |what: &str| -> Option<usize> {
+        let row = table.lines().find_map(|line| line.strip_prefix(&format!("| {what} | ")))?;
+        row.split(' ').next()?.parse().ok()
+    };
+    let of_code = [
+        ("a user name", UserName::MAX_CHARS),
+        ("a display name", DisplayName::MAX_CHARS),
+        ("a room's name", RoomName::MAX_CHARS),
+        ("a topic", Topic::MAX_CHARS),
+        ("a reason", Reason::MAX_CHARS),
+        ("a device's name", DeviceName::MAX_CHARS),
+        ("`q` of `GET /rooms`", RoomName::MAX_CHARS),
+    ];
+    for (what, longest) in of_code {
+        assert_eq!(told(what), Some(longest), "{what}");
+    }
 }
 
 #[test]
