@@ -96,7 +96,7 @@ fn every_setting_that_scripts_drills_and_documents_give_is_one() {
     {
         keys.extend(given(&read(file)));
     }
-    let measure = read("scripts/measure");
+    let measure = read("scripts/measure_processes.py");
     let rates = measure.split("RATES = (").nth(1).and_then(|rest| rest.split(')').next()).expect("the rates that are off");
     keys.extend(rates.split('"').skip(1).step_by(2).map(|rate| format!("rates.{rate}")));
     let unknown: Vec<_> = keys
