@@ -142,6 +142,8 @@ async fn what_cannot_begin_a_session_closes_with_its_code_and_costs_no_other_soc
     }
     let all = BTreeSet::from([HELLO, NO_COMMAND, NO_COMMANDS, NO_HELLO, MANY_ROOMS, MANY_SESSIONS]);
     assert_eq!(rows().iter().map(|row| row[1]).collect::<BTreeSet<_>>(), all, "the table tells of these and no others");
+    let closes: BTreeSet<_> = Close::ALL.iter().map(|close| format!("{} `{}`", close.row().0, close.row().1)).collect();
+    assert!(rows().iter().all(|row| closes.contains(row[2])), "{:?}", rows());
     first.command("hello", json!({ "token": "ann" })).await;
     assert_eq!(first.json().await["error"]["code"], json!(Fault::HelloTwice.row().code));
     first.command("ping", json!({})).await;

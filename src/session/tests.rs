@@ -142,37 +142,6 @@ async fn a_token_that_is_wrong_or_over_closes_with_its_own_code() {
     }
 }
 
-/// The rows of the table of PROTOCOL §8 that says which faults close: the faults, of what, the close.
-fn closing_faults() -> Vec<[&'static str; 3]> {
-    let (_, rest) = include_str!("../../docs/PROTOCOL.md").split_once("<!-- faults that close -->\n").unwrap();
-    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().try_into().unwrap()).collect()
-}
-
-#[actix::test]
-async fn each_fault_of_a_hello_closes_as_the_protocol_says_or_leaves_the_socket_open() {
-    let listener = Listener::start().await;
-    let rows = closing_faults();
-    let written = |close: &Close| format!("{} `{}`", close.row().0, close.row().1);
-    assert!(rows.iter().all(|[_, _, close]| Close::ALL.iter().any(|known| written(known) == *close)), "{rows:?}");
-    let of_hello: Vec<_> = rows.iter().filter(|[_, of, _]| *of == "`hello`").collect();
-    for fault in Fault::ALL {
-        listener.fake.token("ann", Err((*fault).into()));
-        let mut wire = listener.connect().await;
-        wire.command("hello", json!({ "token": "ann" })).await;
-        assert_eq!(wire.json().await["error"]["code"], json!(fault.row().code));
-        if fault.row().retry {
-            listener.fake.person("ann");
-            wire.command("hello", json!({ "token": "ann" })).await;
-            assert!(wire.json().await["ok"]["session"].is_string(), "{fault:?}");
-            continue;
-        }
-        let named = of_hello.iter().find(|[faults, ..]| *faults == format!("`{}`", fault.row().code));
-        let [_, _, told] = named.or(of_hello.iter().find(|[faults, ..]| faults.starts_with("every other"))).unwrap();
-        assert_eq!(format!("{}", wire.close_code().await), told.split(' ').next().unwrap(), "{fault:?}");
-    }
-}
-
 #[actix::test]
 async fn a_hello_that_meets_an_outage_may_be_repeated_on_the_same_socket() {
     let listener = Listener::start().await;
