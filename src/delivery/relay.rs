@@ -108,7 +108,7 @@ impl LocalRelay {
     }
 
     /// Begins to receive a room, catching up: newer heads are noted and nothing is shown yet (I6). Then ask the room for its head and
-    /// sight, `admit`, send what was missed, and go live by `caught_up`. `None`: the relay restarted, the outbox is closed.
+    /// sight, `admit`, send what was missed, `send_tail`, and go live by `caught_up`. `None`: the relay restarted, the outbox is closed.
     #[must_use]
     pub fn subscribe(&self, seat: Seat, room: RoomId) -> Option<Subscribed> {
         self.state.borrow_mut().subscribe(seat, room)
@@ -117,6 +117,15 @@ impl LocalRelay {
     /// What the subscription may show and from which head on the room feeds this relay, as the room answered.
     pub fn admit(&self, seat: Seat, room: RoomId, head: Revision, sight: Sight) {
         self.state.borrow_mut().admit(seat, room, head, sight);
+    }
+
+    /// Sends a subscription, which has been sent everything up to `to`, what was committed after that, as far as it is still here and fewer
+    /// than `space` bytes wait in its outbox. Not before the client knows how the subscription starts. How far it has been sent now.
+    #[must_use]
+    pub fn send_tail(&self, seat: Seat, room: RoomId, to: Revision, space: usize) -> Revision {
+        let (to, count) = self.state.borrow().send_tail(seat, room, to, space);
+        self.tally.deliveries.add(count);
+        to
     }
 
     /// Goes live if the client knows everything up to the newest head seen.
@@ -276,7 +285,7 @@ impl Handler<Queued<SignalsWait>> for Relay {
 }
 
 impl Relay {
-    fn append(&mut self, envelope: &Envelope) {
+    fn append(&mut self, envelope: &Arc<Envelope>) {
         if faults::hit("relay.drop_envelope") {
             return;
         }

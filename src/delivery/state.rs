@@ -8,6 +8,7 @@
 use super::envelope::{Ending, Envelope};
 use super::handle::{Logins, Revocation};
 use super::outbox::Outbox;
+use super::tail::Tail;
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
@@ -16,6 +17,7 @@ use crate::policy::Sight;
 use crate::protocol::v1::command::DeviceState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 /// A session's place at its relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +110,10 @@ struct Feed {
     /// A refill was asked for and has not come.
     asked: bool,
     subscriptions: HashMap<Seat, Subscription>,
+    /// How many of them are not live.
+    catching_up: usize,
+    /// What was appended while some were not live; empty when all are.
+    tail: Tail,
 }
 
 #[derive(Debug)]
@@ -147,14 +153,12 @@ impl State {
             Entry::Occupied(entry) => (entry.into_mut(), false),
             Entry::Vacant(entry) => {
                 self.last_attachment += 1;
-                let feed =
-                    Feed { attachment: self.last_attachment, last: None, asked: false, subscriptions: HashMap::with_capacity(1) };
-                (entry.insert(feed), true)
+                (entry.insert(Feed::new(self.last_attachment)), true)
             }
         };
         // Until the room has said what may be seen the subscription is not live, so nothing is shown.
         let at = feed.last.unwrap_or(Revision::ZERO);
-        feed.subscriptions.insert(seat, Subscription { outbox, from_seq: Seq::ZERO, joined: Revision::ZERO, at, live: false });
+        feed.put(seat, Subscription { outbox, from_seq: Seq::ZERO, joined: Revision::ZERO, at, live: false });
         Some(Subscribed { attachment: feed.attachment, first })
     }
 
@@ -169,14 +173,35 @@ impl State {
         }
     }
 
+    /// To a subscription that catches up and has been sent everything up to `to`: what was appended after that, as far as it is kept and
+    /// fewer than `space` bytes wait. How far it has been sent now, and in how many frames.
+    pub(super) fn send_tail(&self, seat: Seat, room: RoomId, mut to: Revision, space: usize) -> (Revision, usize) {
+        let mut count = 0;
+        let Some(feed) = self.rooms.get(&room) else { return (to, count) };
+        let Some(subscription) = feed.subscriptions.get(&seat).filter(|subscription| !subscription.live) else {
+            return (to, count);
+        };
+        for envelope in feed.tail.iter() {
+            // Each begins where the one before it ended: one that reaches further back may show what a page hides (I7).
+            if envelope.from() == to && subscription.outbox.waiting_bytes() < space {
+                count += usize::from(subscription.outbox.push(envelope.frame_from(subscription.from_seq)));
+                to = envelope.to();
+            }
+        }
+        (to, count)
+    }
+
     /// Goes live if the client knows everything up to the newest head seen (I6).
     pub(super) fn caught_up(&mut self, seat: Seat, room: RoomId, to: Revision) -> CaughtUp {
-        match self.subscription(seat, room) {
+        let Some(feed) = self.rooms.get_mut(&room) else { return CaughtUp::Ended };
+        match feed.subscriptions.get_mut(&seat) {
             None => CaughtUp::Ended,
             Some(subscription) if !subscription.live && subscription.at > to => CaughtUp::Behind(subscription.at),
             Some(subscription) => {
-                subscription.live = true;
                 subscription.at = subscription.at.max(to);
+                if !std::mem::replace(&mut subscription.live, true) {
+                    feed.one_less_catches_up();
+                }
                 CaughtUp::Live
             }
         }
@@ -184,7 +209,7 @@ impl State {
 
     /// Stops receiving a room. The attachment, if nobody on this thread receives it any more: the room must be told.
     pub(super) fn unsubscribe(&mut self, seat: Seat, room: RoomId) -> Option<u64> {
-        self.rooms.get_mut(&room)?.subscriptions.remove(&seat)?;
+        self.rooms.get_mut(&room)?.remove(seat)?;
         self.drop_if_unused(room)
     }
 
@@ -194,7 +219,7 @@ impl State {
     }
 
     /// Appends an envelope to everybody who receives its room.
-    pub(super) fn append(&mut self, envelope: &Envelope) -> Appended {
+    pub(super) fn append(&mut self, envelope: &Arc<Envelope>) -> Appended {
         let Some(feed) = self.rooms.get_mut(&envelope.room()) else {
             return Appended::Unwanted;
         };
@@ -304,10 +329,6 @@ impl State {
         self.people.get(&user).into_iter().flatten().filter_map(|seat| self.seats.get(seat))
     }
 
-    fn subscription(&mut self, seat: Seat, room: RoomId) -> Option<&mut Subscription> {
-        self.rooms.get_mut(&room)?.subscriptions.get_mut(&seat)
-    }
-
     /// Ends a person's subscriptions of a room, those of a newer joining excepted.
     fn end(&mut self, room: RoomId, ending: Ending) {
         if faults::hit("relay.keep_ended") {
@@ -318,7 +339,7 @@ impl State {
             let Some(subscription) = feed.subscriptions.get(seat) else { continue };
             // One that waits for the room's answer has no joining yet; the answer will know.
             let keep = ending.joined.is_some_and(|joined| subscription.joined >= joined || subscription.joined == Revision::ZERO);
-            if !keep && let Some(subscription) = feed.subscriptions.remove(seat) {
+            if !keep && let Some(subscription) = feed.remove(*seat) {
                 subscription.outbox.note_ended(room, ending.fault);
             }
         }
@@ -335,6 +356,34 @@ impl State {
 }
 
 impl Feed {
+    fn new(attachment: u64) -> Self {
+        let subscriptions = HashMap::with_capacity(1);
+        Self { attachment, last: None, asked: false, subscriptions, catching_up: 0, tail: Tail::default() }
+    }
+
+    /// Adds a subscription that catches up, in the place of an earlier one.
+    fn put(&mut self, seat: Seat, subscription: Subscription) {
+        self.catching_up += 1;
+        if self.subscriptions.insert(seat, subscription).is_some_and(|earlier| !earlier.live) {
+            self.one_less_catches_up();
+        }
+    }
+
+    fn remove(&mut self, seat: Seat) -> Option<Subscription> {
+        let subscription = self.subscriptions.remove(&seat)?;
+        if !subscription.live {
+            self.one_less_catches_up();
+        }
+        Some(subscription)
+    }
+
+    fn one_less_catches_up(&mut self) {
+        self.catching_up = self.catching_up.saturating_sub(1);
+        if self.catching_up == 0 {
+            self.tail = Tail::default();
+        }
+    }
+
     fn note_head(&mut self, head: Revision) {
         for subscription in self.subscriptions.values_mut().filter(|subscription| !subscription.live) {
             subscription.at = subscription.at.max(head);
@@ -342,7 +391,10 @@ impl Feed {
     }
 
     /// The hot path: one reference to the shared bytes for each live subscription.
-    fn fan_out(&mut self, envelope: &Envelope) -> usize {
+    fn fan_out(&mut self, envelope: &Arc<Envelope>) -> usize {
+        if self.catching_up > 0 {
+            self.tail.keep(envelope);
+        }
         let (to, mut shared, mut count) = (envelope.to(), None, 0);
         for subscription in self.subscriptions.values_mut() {
             if subscription.at >= to {

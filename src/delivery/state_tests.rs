@@ -6,6 +6,9 @@ use crate::domain::message::{Changes, Item, Message};
 use crate::domain::time::Timestamp;
 use proptest::prelude::*;
 
+#[path = "tail_tests.rs"]
+mod tail;
+
 struct Bench {
     state: State,
     room: RoomId,
@@ -41,10 +44,36 @@ impl Bench {
     }
 
     fn follow(&mut self, person: &Person, at: u64, joined: u64) {
+        self.arrive(person, at, 1, joined);
+        assert_eq!(self.caught_up(person, at), CaughtUp::Live);
+    }
+
+    /// The room has answered; what was missed is still to be sent.
+    fn arrive(&mut self, person: &Person, head: u64, from_seq: u64, joined: u64) {
         self.state.subscribe(person.seat, self.room).unwrap();
-        let sight = Sight { from_seq: Seq(1), joined_revision: Revision(joined) };
-        self.state.admit(person.seat, self.room, Revision(at), sight);
-        assert_eq!(self.state.caught_up(person.seat, self.room, Revision(at)), CaughtUp::Live);
+        let sight = Sight { from_seq: Seq(from_seq), joined_revision: Revision(joined) };
+        self.state.admit(person.seat, self.room, Revision(head), sight);
+    }
+
+    /// Somebody who catches up with the room as it was at `head`.
+    fn behind(&mut self, head: u64) -> Person {
+        let person = self.connect();
+        self.arrive(&person, head, 1, 1);
+        person
+    }
+
+    fn caught_up(&mut self, person: &Person, to: u64) -> CaughtUp {
+        self.state.caught_up(person.seat, self.room, Revision(to))
+    }
+
+    /// A page up to `to` has been sent: how far they are once what is kept behind it has been sent, too.
+    fn send_tail(&self, person: &Person, to: u64) -> u64 {
+        self.state.send_tail(person.seat, self.room, Revision(to), usize::MAX).0.0
+    }
+
+    /// The last revisions of what is kept.
+    fn kept(&self) -> Vec<u64> {
+        self.state.rooms[&self.room].tail.iter().map(|envelope| envelope.to().0).collect()
     }
 
     fn say(&mut self, from: u64, to: u64) -> Appended {
@@ -53,7 +82,8 @@ impl Bench {
     }
 
     fn append(&mut self, from: u64, to: u64, items: Vec<Item>) -> Appended {
-        self.state.append(&Envelope::new(Changes { room: self.room, from: Revision(from), to: Revision(to), items }))
+        let changes = Changes { room: self.room, from: Revision(from), to: Revision(to), items };
+        self.state.append(&Arc::new(Envelope::new(changes)))
     }
 
     fn member(&self, user: UserId, state: MemberState, joined: u64, revision: u64) -> Item {
@@ -89,14 +119,20 @@ fn sent(count: usize) -> Appended {
     Appended::To { count, unused: None }
 }
 
-/// The (from, to] of every `changes` frame that waits, taken out.
-fn received(outbox: &Outbox) -> Vec<(u64, u64)> {
+/// The bytes that wait, taken out.
+fn wire(outbox: &Outbox) -> Vec<u8> {
     let mut wire = Vec::new();
     let write = |slices: &[std::io::IoSlice<'_>]| {
         slices.iter().for_each(|slice| wire.extend_from_slice(slice));
         Ok(slices.iter().map(|slice| slice.len()).sum())
     };
     outbox.flush(write).unwrap();
+    wire
+}
+
+/// The (from, to] of every `changes` frame that waits, taken out.
+fn received(outbox: &Outbox) -> Vec<(u64, u64)> {
+    let wire = wire(outbox);
     let mut frames = Vec::new();
     let mut rest = &wire[..];
     while let [_, length, after @ ..] = rest {
@@ -241,7 +277,7 @@ fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
         Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });
     let frame = String::from_utf8_lossy(&envelope.frame_from(Seq(100))).into_owned();
     assert!(frame.contains(r#""items":[]"#) && !frame.contains("text 5"), "{frame}");
-    bench.state.append(&envelope);
+    bench.state.append(&Arc::new(envelope));
     assert_eq!(received(&ann.outbox), [(4, 5)]);
 }
 

@@ -1,8 +1,9 @@
 //! Receiving rooms and one's own stream: from a cursor to live, without a gap or a repeat (I6, I7).
 //!
 //! For a room: subscribe at the relay (which notes heads and shows nothing), ask the room for its head, decide what the cursor is worth,
-//! send what was missed in pages, and go live exactly when a page has reached the newest head the relay has seen. For the person's own
-//! stream: the relay notes that it has grown, the session reads on. Pages are read only while the socket keeps up (I4).
+//! send what was missed in pages, behind each what the relay has kept of what follows it, and go live exactly when that has reached the
+//! newest head the relay has seen. For the person's own stream: the relay notes that it has grown, the session reads on. Pages are read
+//! only while the socket keeps up (I4).
 
 use super::actor::{Core, Session, Stage};
 use super::ports::{Attached, Promise};
@@ -198,7 +199,7 @@ impl Core {
                 continue;
             }
             let Some((turn, page)) = open.queue.next_to_send() else { break };
-            self.send_page(turn, &page);
+            self.send_page(turn, &page, space);
         }
         while let Some(open) = &mut self.open
             && let Some(turn) = open.queue.next_to_read(config.resume.pages_in_flight)
@@ -235,7 +236,7 @@ impl Core {
         });
     }
 
-    fn send_page(&mut self, turn: Turn, page: &Changes) {
+    fn send_page(&mut self, turn: Turn, page: &Changes, space: usize) {
         if !self.is_current(turn) {
             return;
         }
@@ -245,7 +246,10 @@ impl Core {
             return self.outbox.close(Close::Internal);
         }
         self.push(&Push::Changes(page.into()));
-        self.advance(turn, page.to);
+        let Some(open) = &self.open else { return };
+        // What was committed while the page was read would else be a page more, and in a busy room so on for ever.
+        let to = self.thread.shared.relay.send_tail(open.seat, turn.room, page.to, space);
+        self.advance(turn, to);
     }
 
     fn read_user_page(&mut self, ctx: &mut Context<Session>) {

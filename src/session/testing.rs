@@ -60,6 +60,10 @@ pub(super) struct Fake {
     newest: RefCell<Option<Arc<Envelope>>>,
     /// Commits one more message in a room while each of so many next pages is read.
     pub(super) busy_pages: Cell<u64>,
+    /// Pages that were read.
+    pub(super) pages: Cell<u64>,
+    /// Commits one more message in a room right behind its answer to whoever subscribes.
+    pub(super) busy_attach: Cell<bool>,
     pub(super) panic_on_command: Cell<bool>,
     /// Why the head of a person's stream is not told.
     pub(super) head_refused: Cell<Option<Fault>>,
@@ -93,6 +97,8 @@ impl Fake {
             answers_behind_events: Cell::new(false),
             newest: RefCell::default(),
             busy_pages: Cell::new(0),
+            pages: Cell::new(0),
+            busy_attach: Cell::new(false),
             panic_on_command: Cell::new(false),
             head_refused: Cell::new(None),
             log: RefCell::default(),
@@ -179,13 +185,18 @@ impl Neighbours for Shown {
 
     fn attach(&self, room: RoomId, _: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
         let mut rooms = self.0.rooms.borrow_mut();
-        let Some(room) = rooms.get_mut(&room) else {
+        let Some(kept) = rooms.get_mut(&room) else {
             return now(Err(Fault::NotFound.into()));
         };
-        if !room.relays.contains(relay) {
-            room.relays.push(relay.clone());
+        if !kept.relays.contains(relay) {
+            kept.relays.push(relay.clone());
         }
-        now(Ok(Attached { head: Revision(room.items.len() as u64), sight: room.sight }))
+        let attached = Attached { head: Revision(kept.items.len() as u64), sight: kept.sight };
+        drop(rooms);
+        if self.0.busy_attach.get() {
+            self.0.say(room, UserId::generate(), ClientId::generate(), "right behind");
+        }
+        now(Ok(attached))
     }
 
     fn detach(&self, room: RoomId, relay: &RelayHandle, _: u64) {
@@ -196,6 +207,7 @@ impl Neighbours for Shown {
     }
 
     fn room_changes(&self, room: RoomId, _: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
+        self.0.pages.set(self.0.pages.get() + 1);
         if self.0.busy_pages.get() > 0 {
             self.0.busy_pages.set(self.0.busy_pages.get() - 1);
             self.0.say(room, UserId::generate(), ClientId::generate(), "meanwhile");

@@ -72,6 +72,47 @@ async fn who_was_away_gets_exactly_what_was_missed_while_the_room_goes_on() {
 }
 
 #[actix::test]
+async fn a_room_in_which_something_is_committed_during_every_page_is_live_behind_the_last_page_of_what_was_missed() {
+    let listener = Listener::start_with(|config| config.resume.page_rows = 5).await;
+    listener.fake.person("ann");
+    let room = listener.fake.room(20);
+    listener.fake.busy_pages.set(u64::MAX);
+    let (mut ann, _) = listener.hello("ann", &[(room, Some(5))]).await;
+    let mut cursor = 5;
+    for _ in 0..10 {
+        let said = listener.fake.say(room, UserId::generate(), ClientId::generate(), "and on");
+        while cursor < said.revision.0 {
+            let changes = ann.json().await["changes"].clone();
+            assert_eq!(changes["from"], json!(cursor), "no gap and no repeat");
+            cursor = changes["to"].as_u64().unwrap();
+        }
+    }
+    assert_eq!(listener.fake.pages.get(), 3, "pages that were read");
+}
+
+#[actix::test]
+async fn what_was_committed_behind_the_rooms_answer_comes_after_the_reply_that_tells_of_it() {
+    let listener = Listener::start().await;
+    listener.fake.person("ann");
+    let room = listener.fake.room(6);
+    listener.fake.busy_attach.set(true);
+    listener.fake.busy_pages.set(u64::MAX);
+    let (mut ann, welcome) = listener.hello("ann", &[(room, None)]).await;
+    assert_eq!(welcome["rooms"][0]["head"], json!(6));
+    for cursor in [6, 7] {
+        let changes = ann.json().await["changes"].clone();
+        assert_eq!((&changes["from"], &changes["to"]), (&json!(cursor), &json!(cursor + 1)));
+    }
+    // Subscribed again with the newest cursor; that it was committed behind the answer to this one, too, makes it a page.
+    let reference = ann.command("subscribe", json!({ "rooms": [{ "room": room, "cursor": 8 }] })).await;
+    let reply = ann.json().await;
+    assert_eq!((&reply["ref"], &reply["ok"]["rooms"][0]["status"]), (&json!(reference), &json!("live")));
+    assert_eq!(ann.json().await["changes"]["from"], json!(8));
+    assert_eq!(ann.json().await["changes"]["from"], json!(9));
+    assert_eq!(listener.fake.pages.get(), 2);
+}
+
+#[actix::test]
 async fn a_cursor_that_cannot_be_continued_is_reset_with_its_reason() {
     let listener = Listener::start_with(|config| config.resume.max_changes = 4).await;
     listener.fake.person("ann");

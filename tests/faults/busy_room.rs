@@ -15,7 +15,7 @@ const MISSED: usize = 4_000;
 const PAGE_ROWS: usize = 100;
 /// Pages that hold what was missed.
 const PAGES: u64 = (MISSED / PAGE_ROWS) as u64;
-/// More is posted while these come, and a page during whose reading something is committed is not the last.
+/// More is posted while these come, more than is kept for whoever reads them.
 const PAGES_MAX: u64 = 3 * PAGES;
 /// Revisions after the last page that come live.
 const LIVE: u64 = 20;
