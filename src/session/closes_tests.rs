@@ -50,7 +50,6 @@ fn after_hello(fault: Fault) -> Option<Close> {
         | Fault::Draining
         | Fault::Internal => None,
         Fault::TokenExpired => Some(Close::TokenExpired),
-        Fault::AccountDisabled => Some(Close::LoggedOut),
         Fault::BadRequest
         | Fault::UnknownCommand
         | Fault::HelloFirst
@@ -63,6 +62,7 @@ fn after_hello(fault: Fault) -> Option<Close> {
         | Fault::PasswordWeak
         | Fault::Unauthenticated
         | Fault::CredentialsWrong
+        | Fault::AccountDisabled
         | Fault::RegistrationClosed
         | Fault::InvitationInvalid
         | Fault::NotAllowed

@@ -243,7 +243,6 @@ impl Core {
         match refusal.fault {
             fault if fault.row().retry => {}
             Fault::TokenExpired => self.outbox.close(Close::TokenExpired),
-            Fault::AccountDisabled => self.outbox.close(Close::LoggedOut),
             _ => self.outbox.close(Close::Unauthenticated),
         }
     }
