@@ -57,13 +57,9 @@ impl Store {
 
     /// The migrations the database has had, oldest first.
     pub(super) async fn schema(&self) -> Result<Vec<String>, OpenError> {
-        let applied = self.snapshot(|db| Box::pin(applied(db)));
-        let applied = applied.await.map_err(|error| match error {
-            StoreError::Corrupt(damage) => OpenError::Damaged(damage),
-            other => OpenError::Migration(other.to_string()),
-        })??;
-        refuse_newer(&applied, &self.known_schema()?)?;
-        Ok(applied)
+        let known = self.known_schema()?;
+        let applied = self.snapshot(move |db| Box::pin(async move { Ok(schema_of(db, &known).await) }));
+        applied.await.map_err(unreadable)?
     }
 
     /// Migrates without asking whether a restore is under way.
@@ -82,6 +78,23 @@ impl Store {
             }
         });
         work.await.unwrap_or_else(|error| Err(OpenError::Migration(error.to_string())))
+    }
+}
+
+/// The migrations that the state which `db` reads has had, oldest first; refused if one of them is not `known`.
+///
+/// # Errors
+/// [`OpenError::SchemaNewer`], [`OpenError::RestoreUnfinished`], [`OpenError::Migration`], [`OpenError::Damaged`].
+pub(super) async fn schema_of(db: &mut Db, known: &[String]) -> Result<Vec<String>, OpenError> {
+    let applied = applied(db).await.map_err(unreadable)??;
+    refuse_newer(&applied, known)?;
+    Ok(applied)
+}
+
+fn unreadable(error: StoreError) -> OpenError {
+    match error {
+        StoreError::Corrupt(damage) => OpenError::Damaged(damage),
+        other => OpenError::Migration(other.to_string()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::folder;
 use crate::store::backend::Db;
 use crate::store::tables::{self, Table};
-use crate::store::{Store, nodes};
+use crate::store::{Store, migrate, nodes};
 
 /// Rows between two lines of progress.
 const TELL_EVERY: u64 = 100_000;
@@ -58,14 +58,15 @@ impl Store {
             hubbub: env!("CARGO_PKG_VERSION").to_owned(),
             taken_at: now,
             database: if self.is_file() { "sqlite" } else { "mysql" }.to_owned(),
-            schema: self.schema().await?,
+            schema: Vec::new(),
             epoch: None,
             tables: Vec::new(),
             files: Vec::new(),
         };
-        let (into, told) = (partial.to_owned(), progress.clone());
-        let dumped = self.snapshot(move |db| Box::pin(dump(db, into, told))).await?;
-        (manifest.epoch, manifest.tables, manifest.files) = (dumped.epoch, dumped.tables, dumped.files);
+        let (known, into, told) = (self.known_schema()?, partial.to_owned(), progress.clone());
+        let dumped = self.snapshot(move |db| Box::pin(async move { dump(db, &known, &into, &told).await })).await?;
+        (manifest.schema, manifest.epoch) = (dumped.schema, dumped.epoch);
+        (manifest.tables, manifest.files) = (dumped.tables, dumped.files);
         for path in beside {
             manifest.files.push(copy(path, partial)?);
         }
@@ -77,22 +78,25 @@ impl Store {
 
 #[derive(Default)]
 struct Dumped {
+    schema: Vec<String>,
     epoch: Option<crate::domain::ids::Epoch>,
     tables: Vec<Rows>,
     files: Vec<Stored>,
 }
 
-async fn dump(db: &mut Db, into: PathBuf, progress: Progress) -> Result<Dumped, BackupError> {
+async fn dump(db: &mut Db, known: &[String], into: &Path, progress: &Progress) -> Result<Dumped, BackupError> {
+    // In the same state as the rows: a server of another version may migrate meanwhile.
+    let schema = migrate::schema_of(db, known).await?;
     progress("checking the database");
     if let Some(damage) = tables::integrity(db).await?.into_iter().next() {
         return Err(BackupError::DatabaseDamaged(damage));
     }
-    let mut dumped = Dumped { epoch: nodes::epoch(db).await?, ..Dumped::default() };
+    let mut dumped = Dumped { schema, epoch: nodes::epoch(db).await?, ..Dumped::default() };
     for table in tables::tables(db).await? {
         if LEFT_OUT.contains(&table.name.as_str()) {
             continue;
         }
-        let (rows, file) = dump_table(db, &table, &into, &progress).await?;
+        let (rows, file) = dump_table(db, &table, into, progress).await?;
         dumped.files.push(file);
         dumped.tables.push(Rows { table, rows });
     }
