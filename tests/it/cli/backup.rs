@@ -87,7 +87,7 @@ async fn a_backup_taken_amid_posts_is_restored_elsewhere_as_another_epoch() {
 }
 
 #[cfg(unix)]
-fn assert_private(folder: &Path) {
+pub fn assert_private(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(folder), 0o700);

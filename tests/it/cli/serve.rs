@@ -1,5 +1,6 @@
 //! `serve` and `healthcheck`, in a process of its own.
 
+use super::backup::assert_private;
 use super::{FAILED, UNREADY};
 use crate::support::command::CommandLine;
 use crate::support::database::Database;
@@ -9,8 +10,9 @@ use tempfile::TempDir;
 
 #[tokio::test]
 async fn a_new_server_says_where_it_runs_and_how_to_make_the_first_account() {
-    let (folder, database) = (TempDir::new().expect("a folder"), Database::create().await);
-    let line = CommandLine::new(folder.path(), &database.url());
+    let (around, database) = (TempDir::new().expect("a folder"), Database::create().await);
+    let folder = around.path().join("data");
+    let line = CommandLine::new(&folder, &database.url());
     let mut serving = line.serve(&[]).await;
     let said = serving.says("user add").await;
     assert!(said.contains(&format!("{}/docs", serving.base)) && said.contains("/api/v1/ws"), "{said}");
@@ -25,6 +27,8 @@ async fn a_new_server_says_where_it_runs_and_how_to_make_the_first_account() {
     let mut root = Person::anonymous(&serving.base);
     root.adopt(&root.post("logins", json!({"name": "root1", "password": PASSWORD})).await.ok());
     root.get("admin/actors").await.ok();
+    // The database among them holds hashes of passwords.
+    assert_private(&folder);
 
     let second = line.run(&["serve", "--listen", "127.0.0.1:0"]).await.failed(FAILED);
     assert!(second.contains("in use by another Hubbub process"), "{second}");
