@@ -7,8 +7,9 @@
 use crate::Failed;
 use crate::scene::{Scene, panics};
 use crate::swarm::Report;
-use crate::windows::{Blow, Journal, Mark, Windows};
+use crate::windows::{Blow, Windows};
 use chrono::DateTime;
+use hubbub_load_tests::journal::{Journal, Mark};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -200,7 +201,7 @@ fn others(scene: &mut Scene<'_>, report: &Report, strike: Strike) {
 /// Whom it excuses.
 fn blows(struck: Struck, panics: &[Panic], journal: &Journal) -> Vec<Blow> {
     let restarted = |panic: &Panic| {
-        let room = journal.rooms.iter().position(|id| Some(id) == panic.actor.as_ref())?;
+        let room = journal.rooms.iter().position(|id| panic.actor.as_ref().is_some_and(|actor| *actor == id.to_string()))?;
         Some(Blow::Room { room, at_us: panic.since(journal) })
     };
     match struck {
@@ -229,6 +230,7 @@ fn last_panic_us(log: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     fn actor(path: &str, running: bool, restarts: u64) -> Actor {
         Actor { path: path.into(), running, restarts }
@@ -257,12 +259,13 @@ mod tests {
 
     #[test]
     fn a_panic_strikes_what_its_part_is() {
-        let mark = |at_us: u64| Mark { at_us, room: 1, member: 2 };
-        let rooms = vec!["a".to_owned(), "b".to_owned()];
-        let (refused, lost) = (vec![mark(50)], vec![mark(60)]);
-        let journal = Journal { begun_unix_us: 1000, rooms, deliveries: Vec::new(), refused, lost, left_out: 0 };
-        let panic = |unix_us: u64, actor: &str| Panic { unix_us, actor: Some(actor.to_owned()) };
-        let panics = [panic(1040, "b"), panic(1070, "the room of the witness")];
+        let rooms = [Uuid::from_u128(7), Uuid::from_u128(8)];
+        let mut journal = Journal::new(1, rooms.to_vec());
+        journal.begun_unix_us = 1000;
+        journal.refused(1, 2, Duration::from_micros(50));
+        journal.lost(1, 2, Duration::from_micros(60));
+        let panic = |unix_us: u64, actor: String| Panic { unix_us, actor: Some(actor) };
+        let panics = [panic(1040, rooms[1].to_string()), panic(1070, "the room of the witness".to_owned())];
         assert_eq!(blows(Struck::Nobody, &panics, &journal), []);
         assert_eq!(blows(Struck::ItsRoom, &panics, &journal), [Blow::Room { room: 1, at_us: 40 }]);
         assert_eq!(blows(Struck::Refused, &panics, &journal), [Blow::Room { room: 1, at_us: 50 }]);

@@ -1,7 +1,7 @@
 //! `hubbub-swarm run` as a process: the load, and the judge.
 
 use crate::Failed;
-use crate::windows::Journal;
+use hubbub_load_tests::journal::Journal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -2,42 +2,13 @@
 //!
 //! A delivery belongs to the window in which its post was meant to be sent. What strikes it is a [`Blow`]; docs/DRILLS.md says why it is so.
 
-use serde::Deserialize;
+use hubbub_load_tests::journal::Delivery;
 use std::time::Duration;
 
 /// How long a window is at most: up to the next panic of most drills, and longer than any part may be away.
 pub const WINDOW: Duration = Duration::from_millis(1500);
 /// Fewer deliveries tell no p99. A relay that has most of the people leaves some hundred of a window's 1,200, now and then half as many.
 const LEAST: usize = 50;
-
-/// The swarm's journal (`report/journal.rs`): times in microseconds since it began, rooms and members by their numbers.
-#[derive(Debug, Deserialize)]
-pub struct Journal {
-    pub begun_unix_us: u64,
-    pub rooms: Vec<String>,
-    pub deliveries: Vec<Delivery>,
-    pub refused: Vec<Mark>,
-    pub lost: Vec<Mark>,
-    pub left_out: u64,
-}
-
-/// One message at one member.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Delivery {
-    pub meant_us: u64,
-    pub took_us: u64,
-    pub room: usize,
-    pub sender: usize,
-    pub viewer: usize,
-}
-
-/// Something happened to a member.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Mark {
-    pub at_us: u64,
-    pub room: usize,
-    pub member: usize,
-}
 
 /// What excuses deliveries that come after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! What a run found: the ledger of everything said and heard, the verdict over it, latencies, and how both are shown.
 
-pub mod journal;
 pub mod ledger;
 pub mod meter;
 pub mod process;

@@ -1,9 +1,9 @@
 //! A run in figures: for programs as JSON, for people as a page of text.
 
-use super::journal::Journal;
 use super::meter::{Counts, Meter, Percentiles};
 use super::process::Usage;
 use super::verdict::{Breach, Verdict};
+use hubbub_load_tests::journal::Journal;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

@@ -1,10 +1,10 @@
 //! What the event loop keeps of what its bots tell: ledger, meter, and which rooms may go on in a closed loop.
 
 use crate::bot::{Listener, Place, Sighting};
-use crate::report::journal::Journal;
 use crate::report::ledger::{Ledger, Outcome, at};
 use crate::report::meter::Meter;
 use crate::report::verdict::Breach;
+use hubbub_load_tests::journal::Journal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,7 +58,7 @@ impl Records {
     pub fn lost(&mut self, place: Place, now: Instant) {
         let since = self.since(now);
         if let Some(journal) = &mut self.journal {
-            journal.lost(place, since);
+            journal.lost(place.room, place.member, since);
         }
     }
 
@@ -96,7 +96,8 @@ impl Listener for Records {
         let since = self.since(now);
         self.meter.delivered(stamp.meant, since, noted.seen, watching);
         if let Some(journal) = self.journal.as_mut().filter(|_| self.meter.inside(stamp.meant)) {
-            journal.delivered(place, stamp.sender, stamp.meant, since.saturating_sub(stamp.meant));
+            let took = since.saturating_sub(stamp.meant);
+            journal.delivered(place.room, stamp.sender as usize, place.member, stamp.meant, took);
         }
         if self.release == Release::Delivered && noted.seen as usize == watching {
             self.released.push(place.room);
@@ -133,7 +134,7 @@ impl Listener for Records {
         *self.meter.refusals.entry(code.to_owned()).or_default() += 1;
         let since = self.since(now);
         if let Some(journal) = &mut self.journal {
-            journal.refused(place, since);
+            journal.refused(place.room, place.member, since);
         }
         if let Some(pause) = again {
             self.meter.counts.retryable += 1;

@@ -7,12 +7,12 @@ use crate::action::pace::Pace;
 use crate::bot::link::Target;
 use crate::bot::rest::{Failed, Rest};
 use crate::bot::talk::Phase;
-use crate::report::journal::Journal;
 use crate::report::ledger::{Ledger, RoomLedger};
 use crate::report::meter::Meter;
 use crate::report::process::Usage;
 use crate::report::summary::{Server, Summary};
 use crate::report::verdict::{Stored, Verdict, judge};
+use hubbub_load_tests::journal::Journal;
 use std::time::{Duration, Instant};
 
 /// Any reason for which a run cannot be made.
