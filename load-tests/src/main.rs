@@ -2,8 +2,7 @@
 //!
 //! In reading order: `action` (what one does, and when), `bot` (one user: REST, socket, its own state), `swarm` (many bots on one event loop),
 //! `report` (ledger, verdict, latencies), `loopback` (a tiny server to test all that against); the journal is in the library, as the drill
-//! reads it. It speaks the public protocol only and does
-//! not know the server's code.
+//! reads it. It speaks the public protocol only and does not know the server's code.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 

@@ -7,7 +7,7 @@ use crate::support::checks;
 use crate::support::database::Database;
 use crate::support::eventually;
 use crate::support::lock::Lock;
-use crate::support::network::{Mode, Network};
+use crate::support::proxy::{Mode, Proxy};
 use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::viewer::Viewer;
@@ -16,14 +16,17 @@ use std::cell::{Cell, RefCell};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// Of COMMITs, when any is to be lost.
+const LOSE_ONE_IN: u64 = 3;
+
 /// Ann and Bob on a server whose database is behind a network, where it is one that can be.
-async fn behind_a_network() -> (Scene, Option<Network>) {
+async fn behind_a_network() -> (Scene, Option<Proxy>) {
     let (folder, database) = (TempDir::new().expect("a folder"), Database::create().await);
     let Database::Mysql { server, name } = &database else {
         return (Scene::on(Server::start_on(folder, database, &[]).await).await, None);
     };
     let (before, address) = server.rsplit_once('@').expect("mysql://user:password@host:port");
-    let network = Network::to(address.to_owned());
+    let network = Proxy::start(address.to_owned(), LOSE_ONE_IN).expect("a port");
     let url = format!("{before}@127.0.0.1:{}/{name}", network.port);
     let server = Server::start_on(folder, database, &[("database.url", &url)]).await;
     (Scene::on(server).await, Some(network))

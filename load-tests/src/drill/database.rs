@@ -31,6 +31,9 @@ impl Kind {
     }
 }
 
+/// A COMMIT in so many is lost when any is to be.
+const LOSE_ONE_IN: u64 = 20;
+
 /// See the module.
 #[derive(Debug)]
 pub enum Database {
@@ -60,7 +63,8 @@ impl Database {
         let Self::Maria { server, proxy, name } = self else { return Ok(String::new()) };
         *name = format!("drill_{}", drill.replace('-', "_"));
         server.sql(&format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4"))?;
-        *proxy = if through_proxy { Some(Proxy::start(server.port)?) } else { None };
+        let to = format!("127.0.0.1:{}", server.port);
+        *proxy = if through_proxy { Some(Proxy::start(to, LOSE_ONE_IN)?) } else { None };
         let port = proxy.as_ref().map_or(server.port, |proxy| proxy.port);
         Ok(format!("mysql://root@127.0.0.1:{port}/{name}"))
     }

@@ -1,11 +1,11 @@
 //! A stretch of network between the server and its database that can be cut: forwards TCP until it is told to swallow everything, to refuse
-//! everybody, or to lose a COMMIT on its way there or its answer on the way back.
+//! everybody, or to lose a COMMIT on its way there or its answer on the way back. Knows nothing of the drills: tests/it/support takes this
+//! file, too.
 
-use crate::Failed;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::{Builder, sleep};
 use std::time::Duration;
 
@@ -26,34 +26,36 @@ pub enum Mode {
 }
 
 /// How often data is looked at while nothing comes.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A COMMIT in so many is lost.
-const LOSE_ONE_IN: u64 = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// COM_QUERY with the text COMMIT, behind its length and sequence number.
 const COMMIT: &[u8] = b"\x03COMMIT";
 
-/// See the module.
+/// See the module. Ends when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// Such as `127.0.0.1:3306`.
+    to: String,
+    /// A COMMIT in so many is lost.
+    lose_one_in: u64,
     mode: AtomicU8,
-    to: AtomicU16,
     commits: AtomicU64,
     lost: AtomicU64,
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback and forwards to `to`.
-    pub fn start(to: u16) -> Result<Self, Failed> {
-        let listener = TcpListener::bind(("127.0.0.1", crate::server::free_port()?))?;
+    /// Listens on a free port of loopback and forwards to `to`, such as `127.0.0.1:3306`; one COMMIT in so many is lost when any is to be.
+    pub fn start(to: String, lose_one_in: u64) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         listener.set_nonblocking(true)?;
-        let shared = Arc::new(Shared { to: AtomicU16::new(to), ..Shared::default() });
+        let (mode, commits, lost) = (AtomicU8::new(Mode::Pass as u8), AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Arc::new(Shared { to, lose_one_in, mode, commits, lost });
         let accepting = Arc::clone(&shared);
         Builder::new().name("proxy".into()).spawn(move || accepting.accept(&listener))?;
         Ok(Self { port, shared })
@@ -99,7 +101,7 @@ impl Shared {
     /// Two threads carry one connection.
     fn join(self: &Arc<Self>, near: TcpStream) {
         // Whatever fails here ends this connection, as a network would.
-        let Ok(far) = TcpStream::connect(("127.0.0.1", self.to.load(Ordering::Relaxed))) else { return };
+        let Ok(far) = TcpStream::connect(&self.to) else { return };
         let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) else { return };
         let (there, back) = (Arc::clone(self), Arc::clone(self));
         drop(Builder::new().name("proxy there".into()).spawn(move || there.carry(&near, &far, true)));
@@ -139,6 +141,6 @@ impl Shared {
 
     fn loses(&self, part: &[u8]) -> bool {
         let commit = part.get(4..).is_some_and(|query| query == COMMIT);
-        commit && self.commits.fetch_add(1, Ordering::Relaxed) % LOSE_ONE_IN == LOSE_ONE_IN - 1
+        commit && self.commits.fetch_add(1, Ordering::Relaxed) % self.lose_one_in == self.lose_one_in - 1
     }
 }

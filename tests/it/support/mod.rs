@@ -8,8 +8,9 @@ pub mod fill;
 pub mod histories;
 pub mod lock;
 pub mod log;
-pub mod network;
 pub mod person;
+#[path = "../../../load-tests/src/drill/proxy.rs"]
+pub mod proxy;
 pub mod scene;
 pub mod server;
 pub mod socket;
