@@ -70,7 +70,7 @@ enum Phase {
     Idle,
     /// A batch is in flight.
     Committing,
-    /// A batch was given up; nothing is begun before an empty transaction was through.
+    /// A batch was given up; nothing is begun before a probe was through.
     Probing {
         /// The database does not answer: whoever asks is refused at once.
         away: bool,

@@ -69,7 +69,7 @@ impl Persistence {
     /// Starts the actors on the current thread's arbiter: one for each connection the store writes with.
     #[must_use]
     pub fn start(supervisor: &Supervisor, policy: RestartPolicy, store: &Store, clock: &Clock, settings: &Database) -> Self {
-        let lanes = (0..store.writers().max(1)).map(|_| Lane::new(store.clone())).collect();
+        let lanes = (0..).take(store.writers().max(1)).map(|number| Lane::new(store.clone(), number)).collect();
         Self::start_on(supervisor, policy, lanes, clock, settings)
     }
 

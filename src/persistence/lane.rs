@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults;
-use crate::store::{Db, Operation, Reply, Store, StoreError};
+use crate::store::probe::Probe;
+use crate::store::{Operation, Store, StoreError};
 
 /// The store as one persistence actor uses it. Clones share it.
 #[derive(Clone)]
 pub(super) struct Lane {
     store: Store,
+    number: i16,
     #[cfg(test)]
     script: tests::Script,
 }
@@ -22,9 +24,10 @@ pub(super) struct Lane {
 const SLOW: Duration = Duration::from_millis(1500);
 
 impl Lane {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store, number: i16) -> Self {
         Self {
             store,
+            number,
             #[cfg(test)]
             script: tests::Script::default(),
         }
@@ -53,21 +56,9 @@ impl Lane {
         result
     }
 
-    /// Whether the database takes a transaction again.
+    /// Whether the database takes writes again.
     pub(super) async fn probe(&self, within: Duration) -> Result<(), StoreError> {
-        self.transaction(Arc::new(Probe), within).await
-    }
-}
-
-/// A transaction that does nothing; on SQLite it takes the write lock all the same.
-struct Probe;
-
-impl Operation for Probe {
-    type Output = ();
-    const NAME: &'static str = "probe";
-
-    fn run<'a>(&'a self, _: &'a mut Db) -> Reply<'a, ()> {
-        Box::pin(std::future::ready(Ok(())))
+        self.transaction(Arc::new(Probe { lane: self.number }), within).await
     }
 }
 
@@ -75,7 +66,8 @@ impl Operation for Probe {
 mod breach {
     //! What must never happen, made to happen, so that the test of I2 can be seen red.
 
-    use super::{Arc, Db, Duration, Operation, Reply, Store, StoreError};
+    use super::{Arc, Duration, Operation, Store, StoreError};
+    use crate::store::{Db, Reply};
     use std::sync::{Mutex, PoisonError};
     use tokio::sync::oneshot;
 

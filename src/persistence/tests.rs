@@ -57,7 +57,7 @@ impl Bench {
         change(&mut settings);
         let policy = RestartPolicy::new(RestartClass::Permanent, 100, Duration::from_secs(1));
         let (root, _failure) = Supervisor::root("test", policy);
-        let lane = Lane::new(test.store.clone());
+        let lane = Lane::new(test.store.clone(), 0);
         let persistence = Persistence::start_on(&root, policy, vec![lane.clone()], &Clock::fixed(noon()), &settings);
         Self { test, persistence, lane, room, ann, bob, _root: root }
     }

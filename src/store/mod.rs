@@ -29,6 +29,7 @@ pub mod operations;
 mod page;
 pub mod people;
 pub mod presence;
+pub mod probe;
 pub mod registrations;
 pub mod rooms;
 mod rows;

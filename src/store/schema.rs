@@ -118,6 +118,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    probes (lane) {
+        lane -> SmallInt,
+        filler -> Binary,
+    }
+}
+
+diesel::table! {
     logins (id) {
         id -> Binary,
         user -> Binary,

@@ -137,3 +137,9 @@ CREATE TABLE nodes (
     started_at DATETIME(6) NOT NULL,
     seen_at DATETIME(6) NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- What is written only to see whether anything can be: a row for each persistence actor.
+CREATE TABLE probes (
+    lane SMALLINT NOT NULL PRIMARY KEY,
+    filler BLOB NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

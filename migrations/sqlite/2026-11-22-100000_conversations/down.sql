@@ -1,3 +1,4 @@
+DROP TABLE probes;
 DROP TABLE nodes;
 DROP TABLE room_endings;
 DROP TABLE room_links;

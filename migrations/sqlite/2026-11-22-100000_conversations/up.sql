@@ -143,3 +143,9 @@ CREATE TABLE nodes (
     started_at TIMESTAMP NOT NULL,
     seen_at TIMESTAMP NOT NULL
 ) WITHOUT ROWID;
+
+-- What is written only to see whether anything can be: a row for each persistence actor.
+CREATE TABLE probes (
+    lane INTEGER NOT NULL PRIMARY KEY,
+    filler BLOB NOT NULL
+);

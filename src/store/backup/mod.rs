@@ -3,7 +3,7 @@
 //! A backup is a folder: `manifest.json`, one `TABLE.jsonl` for each table (one line a row, in the order of the key), and copies of
 //! files that belong beside the database. It is taken from one consistent state while writers go on, in pages, so that memory stays
 //! bounded. The tables are those the database describes ([`super::tables`]), so that none is forgotten; only the list of running nodes
-//! is left out.
+//! and what persistence probes with are left out.
 //!
 //! A backup holds the schema it was taken with. Restoring brings the new database to that schema, fills it, and then migrates, so that
 //! migrations see the old rows as if the server had been upgraded in place. It begins a new epoch: cursors that lie beyond what the
@@ -46,7 +46,7 @@ const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 
 /// Tables that belong to the running server and not to what it stores.
-const LEFT_OUT: [&str; 2] = ["nodes", super::migrate::UNFINISHED];
+const LEFT_OUT: [&str; 3] = ["nodes", "probes", super::migrate::UNFINISHED];
 
 /// Rows in a page that is read, and in one INSERT at most.
 const ROWS: usize = 500;

@@ -12,6 +12,7 @@ mod i06_start;
 mod i07_at_size;
 mod i07_histories;
 mod i07_resume;
+mod i09_full_disk;
 mod i10_policy;
 mod i11_drain;
 mod i12_secrets;

@@ -15,8 +15,8 @@ pub struct CommandLine {
     folder: PathBuf,
     url: String,
     environment: Vec<(String, String)>,
-    /// How many files it may have open, if not as many as these tests.
-    files_max: Option<usize>,
+    /// What a shell does before it becomes `hubbub`.
+    first: Option<String>,
 }
 
 /// What a command came to.
@@ -57,7 +57,7 @@ impl CommandLine {
     }
 
     pub fn new(folder: &Path, url: &str) -> Self {
-        Self { folder: folder.to_owned(), url: url.to_owned(), environment: Vec::new(), files_max: None }
+        Self { folder: folder.to_owned(), url: url.to_owned(), environment: Vec::new(), first: None }
     }
 
     /// With an environment variable.
@@ -68,15 +68,21 @@ impl CommandLine {
 
     /// With a hard limit of open files.
     pub fn with_files(mut self, files_max: usize) -> Self {
-        self.files_max = Some(files_max);
+        self.first = Some(format!("ulimit -n {files_max}"));
+        self
+    }
+
+    /// For a server whose files will be limited in length: it is told by an error, not by a signal that ends it.
+    pub fn with_writes_that_fail(mut self) -> Self {
+        self.first = Some("trap '' XFSZ".to_owned());
         self
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_hubbub");
-        let mut command = Command::new(if self.files_max.is_some() { "sh" } else { program });
-        if let Some(files_max) = self.files_max {
-            command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files_max.to_string(), program]);
+        let mut command = Command::new(if self.first.is_some() { "sh" } else { program });
+        if let Some(first) = &self.first {
+            command.args(["-c", &format!("{first} && exec \"$0\" \"$@\""), program]);
         }
         command.args(arguments).arg("--data").arg(&self.folder);
         command.args(["--set", "accounts.bcrypt_cost=4"]);
@@ -159,6 +165,13 @@ impl Serving {
             self.said.push(line);
         }
         (ended.code().expect("not by the signal"), std::mem::take(&mut self.said).join("\n"))
+    }
+
+    /// From now on none of its files grows beyond this, as on a disk that is full; `None`: the disk has room again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = i32::try_from(self.child.id()).expect("a process number");
+        let limits = (bytes.unwrap_or(rlimit::INFINITY), rlimit::INFINITY);
+        rlimit::prlimit(pid, rlimit::Resource::FSIZE, Some(limits), None).expect("a limit");
     }
 
     /// Ends it in the middle of whatever it does.
