@@ -1,14 +1,17 @@
 //! The worker threads: each with a relay, the sessions whose sockets it accepted, and HTTP.
 //!
-//! actix-server accepts on a thread of its own and hands connections to the workers in turn. A request to upgrade leaves actix-web before
-//! routing and becomes a session (`session::upgrade`); all others go through the routes.
+//! actix-server accepts on a thread of its own and hands connections to the workers in turn; while each has as many as it may, it accepts
+//! none. A request to upgrade leaves actix-web before routing and becomes a session (`session::upgrade`), which is counted by the gate from
+//! then on; all others go through the routes.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
+use actix_rt::net::TcpSocket;
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
 use actix_web::App;
@@ -67,16 +70,17 @@ impl Workers {
         let settings = Arc::clone(&parts.config);
         let listen = settings.server.listen.to_string();
         let failed = |error| StartError::Listen(listen.clone(), error);
-        let listener = TcpListener::bind(&listen).map_err(failed)?;
+        let listener = listener(&settings).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let pages = Arc::new(Semaphore::new(settings.resume.node_pages_in_flight));
         let (relays, sessions) = (below(&parts, "relays"), below(&parts, "sessions"));
         let requests = TaskTracker::new();
         let tracker = requests.clone();
+        let threads = settings.server.worker_threads();
         let builder = Server::build()
-            .workers(workers(&settings))
-            .backlog(settings.server.backlog)
-            .max_concurrent_connections(settings.server.max_connections)
+            .workers(threads)
+            // It counts for each worker, and a connection no longer once it is upgraded.
+            .max_concurrent_connections(settings.server.max_http_connections.div_ceil(threads))
             .shutdown_timeout(LEAVING.as_secs())
             .disable_signals();
         let server = builder
@@ -128,11 +132,14 @@ impl Workers {
     }
 }
 
-fn workers(config: &Config) -> usize {
-    match config.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
+/// Listens as std's listeners do, but with the queue that the settings name: actix-server takes a listener as it is.
+fn listener(config: &Config) -> io::Result<TcpListener> {
+    let address = config.server.listen;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again takes its address back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(config.server.backlog)?.into_std()
 }
 
 /// How long requests under way are waited for: no longer than one may wait for the database, and well within the drain's deadline (I11).

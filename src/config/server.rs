@@ -18,9 +18,12 @@ pub struct Server {
     pub public_url: String,
     /// Worker threads for sockets and HTTP. 0: one per core.
     pub workers: usize,
-    /// Open WebSockets of this node; a handshake beyond it is refused with 429. Plain HTTP connections do not count: each
-    /// worker thread serves as many of them, further ones wait to be accepted.
+    /// Open WebSockets of this node; a handshake beyond it is refused with 429. Fewer where the limit of open files is too
+    /// low.
     pub max_connections: usize,
+    /// Open connections of plain HTTP of this node; further ones wait to be accepted. A WebSocket is one of them until its
+    /// handshake is answered. Each worker thread serves an equal share, at least one.
+    pub max_http_connections: usize,
     /// Connections the system queues before they are accepted.
     pub backlog: u32,
     /// Time from an accepted connection to a complete request head.
@@ -54,4 +57,15 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Networks that may read /metrics. Requests from trusted proxies count by the address they forward.
     pub metrics_allowed: Vec<IpNet>,
+}
+
+impl Server {
+    /// How many worker threads that makes here.
+    #[must_use]
+    pub fn worker_threads(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
 }

@@ -70,6 +70,29 @@ async fn beyond_the_connections_a_socket_is_refused() {
 }
 
 #[tokio::test]
+async fn beyond_the_connections_of_plain_http_further_ones_wait_in_the_systems_queue() {
+    let limits = [("server.max_http_connections", "1"), ("server.workers", "1"), ("server.backlog", "300")];
+    let server = Server::start_with(&[&limits[..], &[("server.head_timeout", "2m")]].concat()).await;
+    let mut silent = Vec::new();
+    for _ in 0..250 {
+        silent.push(Wire::dial(&server).await);
+    }
+    let head = Head::good();
+    let asking = Wire::dial(&server).await.shake(&head);
+    tokio::pin!(asking);
+    // Nobody asks anything. The first has the only place; when it goes, the next has it.
+    assert!(futures_util::poll!(&mut asking).is_pending());
+    drop(silent.remove(0));
+    let mut next = silent.remove(0);
+    next.bytes(b"GET /health/live HTTP/1.1\r\nHost: chat.example.org\r\n\r\n").await;
+    let answer = next.answer().await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert!(futures_util::poll!(&mut asking).is_pending(), "that one keeps its connection");
+    drop((answer, silent));
+    assert_eq!(asking.await.status, 101);
+}
+
+#[tokio::test]
 async fn a_person_has_so_many_sockets_over_all_threads_and_a_further_one_is_closed() {
     let scene = Scene::start_with(&[("limits.sessions_per_user", "3"), ("server.workers", "2")]).await;
     let mut open = vec![scene.bob.connect().await, scene.bob.connect().await, scene.bob.connect().await];

@@ -155,6 +155,26 @@ impl Serving {
         std::fs::read_to_string(self.log.path()).expect("the log")
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// How many files it has open.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("its files").count()
+    }
+
+    /// How many connections it has accepted and not closed.
+    pub fn connections(&self) -> usize {
+        let (_, port) = self.address().rsplit_once(':').expect("a port");
+        let local = format!("0100007F:{:04X}", port.parse::<u16>().expect("a port"));
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the system's connections");
+        let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+        // State 0A is the listener; what is in no process, as it waits or is over, has inode 0.
+        rows.filter(|row| row[1] == local && row[3] != "0A" && row[9] != "0").count()
+    }
+
     /// Asks it to stop, as a service manager does; its exit code, and everything it said.
     pub async fn terminate(mut self) -> (i32, String) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");

@@ -5,7 +5,7 @@ use super::server::Server;
 use super::within;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 pub const TEXT: u8 = 0x81;
 pub const CLOSE: u8 = 0x88;
@@ -78,11 +78,16 @@ impl Answer {
     }
 
     /// The problem document of a refusal, after which the connection is closed.
-    pub async fn problem(mut self) -> Value {
-        let length: usize = self.field("content-length")[0].parse().expect("a length");
+    pub async fn problem(self) -> Value {
         assert_eq!(self.field("content-type"), ["application/problem+json"]);
+        self.json().await.0
+    }
+
+    /// The body, and the connection for what comes next.
+    pub async fn json(mut self) -> (Value, Wire) {
+        let length: usize = self.field("content-length")[0].parse().expect("a length");
         let body = self.wire.take(length).await.expect("the body arrives");
-        serde_json::from_slice(&body).expect("a problem document")
+        (serde_json::from_slice(&body).expect("JSON"), self.wire)
     }
 }
 
@@ -109,7 +114,12 @@ pub struct Wire {
 
 impl Wire {
     pub async fn dial(server: &Server) -> Self {
-        let stream = within("a connection", TcpStream::connect(server.address())).await.expect("the server accepts");
+        Self::dial_at(server.address()).await
+    }
+
+    /// The same with a server of another process.
+    pub async fn dial_at(address: impl ToSocketAddrs) -> Self {
+        let stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
         stream.set_nodelay(true).expect("an option");
         Self { stream, rest: Vec::new(), last_length: 0 }
     }
