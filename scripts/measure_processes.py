@@ -36,6 +36,12 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / HERTZ
 
 
+def resident_kib(pid):
+    """Memory of a process that is not shared away or swapped out."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,6 +52,21 @@ def free_port():
 
 def pinned(core, *command):
     return ["taskset", "-c", core, *map(str, command)]
+
+
+class Stolen:
+    """The share of processor time, in percent, that the host of a virtual machine gave to others since this was made: "steal" of proc(5)."""
+
+    def __init__(self):
+        self.before = self.ticks()
+
+    @staticmethod
+    def ticks():
+        return [int(ticks) for ticks in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+    def percent(self):
+        passed = [now - then for now, then in zip(self.ticks(), self.before)]
+        return 100 * passed[7] / max(1, sum(passed))
 
 
 class Child:
@@ -86,6 +107,13 @@ class Server(Child):
         begin = time.monotonic()
         super().__init__(command, stdout=self.log, stderr=self.log)
         self.started_in = self.wait_ready(begin)
+
+    def total(self, metric):
+        """What a metric comes to, over all its labels."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition(" ")[0].partition("{")[0] == metric)
 
     def wait_ready(self, begin):
         while time.monotonic() - begin < 30:
@@ -137,6 +165,12 @@ class Place:
     def __exit__(self, *_):
         if self.maria:
             subprocess.run([ROOT / "scripts/mariadb", "stop", self.maria], check=True)
+
+    def queries(self):
+        """How many statements the MariaDB was sent so far."""
+        sock = pathlib.Path(self.maria) / "socket"
+        told = subprocess.run(["mariadb", f"--socket={sock}", "-uroot", "-Ne", "SHOW GLOBAL STATUS LIKE 'Questions'"], check=True, stdout=subprocess.PIPE, text=True)
+        return int(told.stdout.split()[1])
 
     def fresh(self):
         """Forgets what was stored."""

@@ -2,7 +2,7 @@
 //! held (docs/ARCHITECTURE.md). Called through `scripts/drill`, which builds what it needs.
 //!
 //! In reading order: `drills` (what is broken), `panics` (what a panic promises), `windows` (how long those waited whom it did not strike), `scene`
-//! (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`, `proxy`, `disk`, `reader` (what they work with), `outcome` (the table). Everything stays on loopback and in one temporary folder; only
+//! (what every drill promises), `server`, `swarm`, `witness`, `database`, `maria`, `proxy`, `disk`, `reader`, `host` (what they work with), `outcome` (the table). Everything stays on loopback and in one temporary folder; only
 //! processes it started are ended. It does not know the server's code.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -10,6 +10,7 @@
 mod database;
 mod disk;
 mod drills;
+mod host;
 mod maria;
 mod outcome;
 mod panics;
@@ -135,7 +136,7 @@ fn run(cli: &Cli) -> Result<bool, Failed> {
             eprintln!("{} on {}: {}", drill.name, kind.name(), drill.about);
             let (outcome, measured) = scene::play(&set, drill, &mut database, baseline);
             baseline = measured.or(baseline);
-            eprintln!("  {}", if outcome.held() { "held".to_owned() } else { outcome.broken.join("; ") });
+            eprintln!("  {}", if outcome.held() { "held".to_owned() } else { outcome.breaches() });
             outcomes.push(outcome);
             // What is known so far survives an interruption.
             write(cli, &outcomes)?;

@@ -1,5 +1,6 @@
 //! What a drill found, as a row of the table.
 
+use crate::host;
 use std::time::Duration;
 
 /// See the module.
@@ -27,6 +28,10 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Promises that broke; none is what we want.
     pub broken: Vec<String>,
+    /// Those that say how long something takes at most.
+    pub late: Vec<String>,
+    /// Share of the processor time that the host gave to others, from 0 to 1.
+    pub stolen: f64,
 }
 
 /// The kinds of findings in the order of the table, as the swarm names them.
@@ -40,22 +45,39 @@ impl Outcome {
         }
     }
 
+    /// A promise of how long something takes at most.
+    pub fn must_in_time(&mut self, holds: bool, promise: impl FnOnce() -> String) {
+        if !holds {
+            self.late.push(promise());
+        }
+    }
+
     pub fn held(&self) -> bool {
-        self.broken.is_empty()
+        self.broken.is_empty() && self.late.is_empty()
+    }
+
+    /// What broke, in words.
+    pub fn breaches(&self) -> String {
+        [&self.broken[..], &self.late[..]].concat().join("; ")
+    }
+
+    /// Whether nothing but its times speaks against it, and those are the host's: to be played again.
+    pub fn tells_nothing(&self, is_baseline: bool) -> bool {
+        host::is_much(self.stolen) && self.broken.is_empty() && (is_baseline || !self.late.is_empty())
     }
 }
 
 /// The table in Markdown: readable on a terminal, too.
 pub fn table(outcomes: &[Outcome]) -> String {
     let mut text = String::from(
-        "| Drill | Database | Result | What happened | Acknowledged | l/d/r/g/g/d | Recovery, longest (median) | Delivered p50 / p99 | Reconnects | Memory at most | Took |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| Drill | Database | Result | What happened | Acknowledged | l/d/r/g/g/d | Recovery, longest (median) | Delivered p50 / p99 | Reconnects | Memory at most | Stolen | Took |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for outcome in outcomes {
         let findings = outcome.findings.map(|count| count.to_string()).join("/");
         let delivered = outcome.delivered.map_or_else(|| "–".into(), |(p50, p99)| format!("{p50:.0} / {p99:.0} ms"));
         text += &format!(
-            "| {} | {} | {} | {} | {} | {findings} | {} | {delivered} | {} | {} MiB | {:.0} s |\n",
+            "| {} | {} | {} | {} | {} | {findings} | {} | {delivered} | {} | {} MiB | {:.0} % | {:.0} s |\n",
             outcome.drill,
             outcome.database,
             if outcome.held() { "held" } else { "**BROKEN**" },
@@ -64,6 +86,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
             recovery(outcome),
             outcome.reconnects,
             outcome.peak_kib / 1024,
+            outcome.stolen * 100.0,
             outcome.took.as_secs_f64(),
         );
     }
@@ -71,7 +94,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
     if !broken.is_empty() {
         text += "\nBroken:\n\n";
         for outcome in broken {
-            text += &format!("- {} on {}: {}\n", outcome.drill, outcome.database, outcome.broken.join("; "));
+            text += &format!("- {} on {}: {}\n", outcome.drill, outcome.database, outcome.breaches());
         }
     }
     text
@@ -109,6 +132,19 @@ mod tests {
         outcome.must(false, || "one post lost".into());
         let text = table(&[outcome]);
         assert!(text.contains("**BROKEN**") && text.contains("kill on SQLite: one post lost") && !text.contains("never"));
+    }
+
+    #[test]
+    fn only_times_of_the_host_are_no_verdict() {
+        let late = |stolen| Outcome { late: vec!["a post took 2 s".into()], stolen, ..Outcome::default() };
+        assert!(late(0.2).tells_nothing(false));
+        assert!(!late(0.0).tells_nothing(false), "the server was late");
+        let lost = Outcome { broken: vec!["one post lost".into()], ..late(0.2) };
+        assert!(!lost.tells_nothing(false) && !lost.tells_nothing(true), "no host loses a post");
+        let held = Outcome { stolen: 0.2, ..Outcome::default() };
+        assert!(!held.tells_nothing(false), "it held in spite of it");
+        assert!(held.tells_nothing(true), "what others are compared with must not be slow");
+        assert!(!late(0.2).held() && table(&[late(0.2)]).contains("**BROKEN**") && table(&[late(0.2)]).contains("| 20 % |"));
     }
 
     #[test]

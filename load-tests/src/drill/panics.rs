@@ -104,7 +104,7 @@ fn back(scene: &mut Scene<'_>, kind: &str, known: &[Actor], at: Instant) -> Resu
         if let Some(actor) = restarted(known, &scene.actors(kind)?) {
             let took = at.elapsed();
             scene.outcome.backs.push(took);
-            scene.outcome.must(took <= BACK_WITHIN, || format!("{} was away for {} ms", actor.path, took.as_millis()));
+            scene.outcome.must_in_time(took <= BACK_WITHIN, || format!("{} was away for {} ms", actor.path, took.as_millis()));
             return Ok(actor.path.rsplit('/').next().map(str::to_owned));
         }
         sleep(LOOK_EVERY);
@@ -153,7 +153,7 @@ fn answers(scene: &mut Scene<'_>, report: &Report) {
     let pause = report.longest_pause_ms;
     let within = BACK_WITHIN.as_secs_f64() * 1000.0 + baseline.acknowledged.max_ms + pause;
     scene.outcome.notes.push(format!("slowest post {longest:.0} ms, pauses asked for {pause:.0} ms"));
-    scene.outcome.must(longest <= within, || format!("a post took {longest:.0} ms, at most {within:.0} ms should be"));
+    scene.outcome.must_in_time(longest <= within, || format!("a post took {longest:.0} ms, at most {within:.0} ms should be"));
 }
 
 /// Whoever lost a socket is welcome again within the time; nobody else lost one.
@@ -173,7 +173,9 @@ fn sockets(scene: &mut Scene<'_>, report: &Report, strike: Strike) {
     scene.outcome.must(again.count == closed, || format!("{closed} sockets closed, {} were welcome again", again.count));
     scene.outcome.welcome_again = Some((again.max_ms, again.p50_ms));
     let within = BACK_WITHIN.as_secs_f64() * 1000.0;
-    scene.outcome.must(again.max_ms <= within, || format!("a closed socket was welcome again after {:.0} ms", again.max_ms));
+    scene
+        .outcome
+        .must_in_time(again.max_ms <= within, || format!("a closed socket was welcome again after {:.0} ms", again.max_ms));
 }
 
 /// Whom the panics did not strike waited as long as without faults: half of the windows at least.
@@ -193,7 +195,7 @@ fn others(scene: &mut Scene<'_>, report: &Report, strike: Strike) {
         "p99 of who was not struck {median:.0} ms (median of {told} windows, worst {worst:.0}), without faults {before:.0} ms; {share:.0} % struck"
     ));
     let within = allowed_ms(before);
-    scene.outcome.must(median <= within, || {
+    scene.outcome.must_in_time(median <= within, || {
         format!("p99 of who was not struck {median:.0} ms after half of the panics, at most {within:.0} ms should be")
     });
 }

@@ -3,6 +3,7 @@
 
 use crate::database::{Database, Kind};
 use crate::drills::Drill;
+use crate::host::Ticks;
 use crate::outcome::{FINDINGS, Outcome};
 use crate::panics::{Actor, Panic};
 use crate::server::{self, Place, Server};
@@ -47,17 +48,43 @@ pub struct Baseline {
     pub quiet_ms: Option<f64>,
 }
 
-/// Plays one drill; what cannot be done counts as broken. A baseline comes back from the drill without faults.
+/// How often a drill is played whose times were the host's.
+const PLAYS_MAX: usize = 3;
+
+/// Plays one drill, again if its times tell nothing. A baseline comes back from the drill without faults.
 pub fn play(set: &Settings, drill: &Drill, database: &mut Database, baseline: Option<Baseline>) -> (Outcome, Option<Baseline>) {
-    let begun = Instant::now();
+    let mut earlier = Vec::new();
+    loop {
+        let turn = 1 + earlier.len();
+        let (mut outcome, measured) = play_once(set, drill, database, baseline, turn);
+        if turn == PLAYS_MAX || !outcome.tells_nothing(drill.is_baseline) {
+            outcome.notes.append(&mut earlier);
+            return (outcome, measured);
+        }
+        let note = format!("play {turn} had {:.0} % stolen {}", outcome.stolen * 100.0, outcome.breaches());
+        eprintln!("  {note}, again");
+        earlier.push(note.trim_end().to_owned());
+    }
+}
+
+/// What cannot be done counts as broken.
+fn play_once(
+    set: &Settings,
+    drill: &Drill,
+    database: &mut Database,
+    baseline: Option<Baseline>,
+    turn: usize,
+) -> (Outcome, Option<Baseline>) {
+    let (begun, ticks) = (Instant::now(), Ticks::now());
     let outcome = Outcome { drill: drill.name.into(), database: database.kind().name(), ..Outcome::default() };
     let failed = |error: Failed| Outcome { broken: vec![format!("could not be played: {error}")], ..outcome.clone() };
-    let folder = set.folder.join(format!("{}-{}", drill.name, database.kind().flag()));
+    let folder = set.folder.join(format!("{}-{}-{turn}", drill.name, database.kind().flag()));
     let (mut played, measured) = match raise(set, drill, database, &folder, outcome.clone(), baseline) {
         Ok(found) => found,
         Err(error) => (failed(error), None),
     };
     played.took = begun.elapsed();
+    played.stolen = Ticks::now().zip(ticks).map_or(0.0, |(now, then)| now.stolen_since(then));
     if played.held() && !set.keep {
         // What is left is removed with the whole folder at the end.
         drop(fs::remove_dir_all(&folder));
@@ -173,7 +200,7 @@ impl Scene<'_> {
         self.outcome.must(refused > 0, || "nothing was refused: the fault did not bite".into());
         self.outcome.must(unanswered == 0, || format!("{unanswered} requests were not answered at all"));
         let within = Duration::from_secs(2) + self.set.slack;
-        self.outcome.must(longest <= within, || format!("a post was answered after {} ms only", longest.as_millis()));
+        self.outcome.must_in_time(longest <= within, || format!("a post was answered after {} ms only", longest.as_millis()));
     }
 
     /// What the swarm found.
