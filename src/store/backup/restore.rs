@@ -176,7 +176,7 @@ async fn alone(store: &Store) -> Result<Db, BackupError> {
         let Db::Mysql(c) = &mut db else { return Ok(Some(db)) };
         c.batch_execute("SET SESSION wait_timeout = 86400, autocommit = 1").await?;
         // Names of locks are the server's, not the database's.
-        let query = "SELECT CAST(GET_LOCK(CONCAT('hubbub_restore_', LEFT(MD5(DATABASE()), 32)), 0) AS SIGNED) AS taken";
+        let query = "SELECT CAST(GET_LOCK(CONCAT('hubbub_restore_', LEFT(SHA2(DATABASE(), 256), 32)), 0) AS SIGNED) AS taken";
         let taken: Taken = diesel::sql_query(query).get_result(c).await?;
         Ok::<_, StoreError>((taken.taken == 1).then_some(db))
     });
