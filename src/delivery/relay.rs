@@ -114,9 +114,11 @@ impl LocalRelay {
         self.state.borrow_mut().subscribe(seat, room)
     }
 
-    /// What the subscription may show and from which head on the room feeds this relay, as the room answered.
-    pub fn admit(&self, seat: Seat, room: RoomId, head: Revision, sight: Sight) {
-        self.state.borrow_mut().admit(seat, room, head, sight);
+    /// What the subscription may show and from which head on the room feeds this relay, as the room answered. False: the person has
+    /// joined anew since that answer, so it admits nobody; unsubscribe, and ask the room again.
+    #[must_use]
+    pub fn admit(&self, seat: Seat, room: RoomId, head: Revision, sight: Sight) -> bool {
+        self.state.borrow_mut().admit(seat, room, head, sight)
     }
 
     /// Sends a subscription, which has been sent everything up to `to`, what was committed after that, as far as it is still here and fewer

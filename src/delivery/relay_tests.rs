@@ -64,7 +64,7 @@ impl Bench {
         let (outbox, user, room) = (Outbox::new(max_bytes), UserId::generate(), RoomId::generate());
         let seat = relay.register(SessionId::generate(), user, LoginId::generate(), &outbox);
         relay.subscribe(seat, room).unwrap();
-        relay.admit(seat, room, Revision(4), Sight { from_seq: Seq(1), joined_revision: Revision(1) });
+        assert!(relay.admit(seat, room, Revision(4), Sight { from_seq: Seq(1), joined_revision: Revision(1) }));
         assert_eq!(relay.caught_up(seat, room, Revision(4)), CaughtUp::Live);
         Self { relay, feeds, relays, outbox, seat, user, room }
     }

@@ -121,6 +121,8 @@ struct Subscription {
     outbox: Outbox,
     from_seq: Seq,
     joined: Revision,
+    /// While the room's answer is awaited: the newest joining of the person that was seen. An older answer admits nobody.
+    rejoined: Revision,
     /// Live: revisions up to here are known to the client. Catching up: the newest head seen (I6).
     at: Revision,
     live: bool,
@@ -158,19 +160,26 @@ impl State {
         };
         // Until the room has said what may be seen the subscription is not live, so nothing is shown.
         let at = feed.last.unwrap_or(Revision::ZERO);
-        feed.put(seat, Subscription { outbox, from_seq: Seq::ZERO, joined: Revision::ZERO, at, live: false });
+        let (from_seq, joined, rejoined) = (Seq::ZERO, Revision::ZERO, Revision::ZERO);
+        feed.put(seat, Subscription { outbox, from_seq, joined, rejoined, at, live: false });
         Some(Subscribed { attachment: feed.attachment, first })
     }
 
     /// The room has answered: what a subscription may see, and the room's head. Everything after that comes to this relay, so that
-    /// the loss of the very first envelope leaves a gap that is seen.
-    pub(super) fn admit(&mut self, seat: Seat, room: RoomId, head: Revision, sight: Sight) {
-        let Some(feed) = self.rooms.get_mut(&room) else { return };
+    /// the loss of the very first envelope leaves a gap that is seen. False, and nothing done: the person has joined anew since the
+    /// answer, which would show what was said while they were away (I7, I10); the room is to be asked again.
+    #[must_use]
+    pub(super) fn admit(&mut self, seat: Seat, room: RoomId, head: Revision, sight: Sight) -> bool {
+        let Some(feed) = self.rooms.get_mut(&room) else { return true };
         if let Some(subscription) = feed.subscriptions.get_mut(&seat) {
+            if sight.joined_revision < subscription.rejoined {
+                return false;
+            }
             subscription.from_seq = sight.from_seq;
             subscription.joined = sight.joined_revision;
             feed.last.get_or_insert(head);
         }
+        true
     }
 
     /// To a subscription that catches up and has been sent everything up to `to`: what was appended after that, as far as it is kept and
@@ -336,9 +345,15 @@ impl State {
         }
         let Some(feed) = self.rooms.get_mut(&room) else { return };
         for seat in self.people.get(&ending.user).into_iter().flatten() {
-            let Some(subscription) = feed.subscriptions.get(seat) else { continue };
-            // One that waits for the room's answer has no joining yet; the answer will know.
-            let keep = ending.joined.is_some_and(|joined| subscription.joined >= joined || subscription.joined == Revision::ZERO);
+            let Some(subscription) = feed.subscriptions.get_mut(seat) else { continue };
+            let keep = match ending.joined {
+                // It waits for the room's answer, which may know this joining or be on its way since before it.
+                Some(joined) if subscription.joined == Revision::ZERO => {
+                    subscription.rejoined = subscription.rejoined.max(joined);
+                    true
+                }
+                joined => joined.is_some_and(|joined| subscription.joined >= joined),
+            };
             if !keep && let Some(subscription) = feed.remove(*seat) {
                 subscription.outbox.note_ended(room, ending.fault);
             }

@@ -52,7 +52,7 @@ impl Bench {
     fn arrive(&mut self, person: &Person, head: u64, from_seq: u64, joined: u64) {
         self.state.subscribe(person.seat, self.room).unwrap();
         let sight = Sight { from_seq: Seq(from_seq), joined_revision: Revision(joined) };
-        self.state.admit(person.seat, self.room, Revision(head), sight);
+        assert!(self.state.admit(person.seat, self.room, Revision(head), sight));
     }
 
     /// Somebody who catches up with the room as it was at `head`.
@@ -256,6 +256,48 @@ fn a_newer_joining_ends_subscriptions_of_the_older_one_only() {
 }
 
 #[test]
+fn an_answer_of_before_a_joining_that_was_seen_admits_nobody_and_one_that_knows_it_does() {
+    let mut bench = Bench::new();
+    let (_bob, ann) = (bench.live(4), bench.connect());
+    bench.state.subscribe(ann.seat, bench.room).unwrap();
+    // The room answers at 4. She leaves, 5 is said, she comes back; all of it comes before the answer is taken.
+    let items = vec![message(bench.room, 5), bench.member(ann.user, MemberState::Joined, 6, 6)];
+    assert_eq!(bench.append(4, 6, items), sent(1));
+    let old = Sight { from_seq: Seq(1), joined_revision: Revision(1) };
+    assert!(!bench.state.admit(ann.seat, bench.room, Revision(4), old));
+    let new = Sight { from_seq: Seq(6), joined_revision: Revision(6) };
+    assert!(bench.state.admit(ann.seat, bench.room, Revision(6), new));
+    assert_eq!(bench.caught_up(&ann, 6), CaughtUp::Live);
+    assert_eq!(received(&ann.outbox), []);
+}
+
+#[test]
+fn a_change_of_role_seen_before_the_answer_does_not_make_it_too_old() {
+    let mut bench = Bench::new();
+    let ann = bench.connect();
+    bench.state.subscribe(ann.seat, bench.room).unwrap();
+    let promoted = bench.member(ann.user, MemberState::Joined, 2, 5);
+    bench.append(4, 5, vec![promoted]);
+    let sight = Sight { from_seq: Seq(1), joined_revision: Revision(2) };
+    assert!(bench.state.admit(ann.seat, bench.room, Revision(4), sight));
+    assert_eq!(bench.caught_up(&ann, 5), CaughtUp::Live);
+}
+
+#[test]
+fn whoever_leaves_before_the_answer_is_taken_is_told_and_admitted_by_no_answer() {
+    let mut bench = Bench::new();
+    let (_bob, ann) = (bench.live(4), bench.connect());
+    bench.state.subscribe(ann.seat, bench.room).unwrap();
+    let left = bench.member(ann.user, MemberState::Left, 1, 5);
+    assert_eq!(bench.append(4, 5, vec![left]), sent(1));
+    assert_eq!(ann.outbox.take_notes().ended, [(bench.room, Fault::NotMember)]);
+    let old = Sight { from_seq: Seq(1), joined_revision: Revision(1) };
+    // Nothing is there to be admitted; the note says why.
+    assert!(bench.state.admit(ann.seat, bench.room, Revision(4), old));
+    assert_eq!((bench.send_tail(&ann, 4), bench.caught_up(&ann, 5)), (4, CaughtUp::Ended));
+}
+
+#[test]
 fn a_change_of_role_ends_nothing() {
     let mut bench = Bench::new();
     let ann = bench.connect();
@@ -271,7 +313,7 @@ fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
     let ann = bench.connect();
     bench.state.subscribe(ann.seat, bench.room).unwrap();
     let sight = Sight { from_seq: Seq(100), joined_revision: Revision(1) };
-    bench.state.admit(ann.seat, bench.room, Revision(4), sight);
+    assert!(bench.state.admit(ann.seat, bench.room, Revision(4), sight));
     assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Live);
     let envelope =
         Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });

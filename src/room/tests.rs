@@ -92,7 +92,7 @@ impl Node {
         let subscribed = self.relay.subscribe(seat, self.room).unwrap();
         let attached = self.rooms.attach(self.room, user, self.relay.handle().clone(), subscribed.attachment);
         let attached = within(attached).await?;
-        self.relay.admit(seat, self.room, attached.head, attached.sight);
+        assert!(self.relay.admit(seat, self.room, attached.head, attached.sight));
         assert_eq!(self.relay.caught_up(seat, self.room, attached.head), CaughtUp::Live);
         Ok(Listener { outbox, attached })
     }

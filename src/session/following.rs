@@ -124,7 +124,11 @@ impl Core {
         }
         let Attached { head, sight } = answer.inspect_err(|_| self.unfollow(room))?;
         let Some(open) = &mut self.open else { return Err(Fault::Unavailable.into()) };
-        self.thread.shared.relay.admit(open.seat, room, head, sight);
+        if !self.thread.shared.relay.admit(open.seat, room, head, sight) {
+            // Left and come back since the room answered. Told to come again, the client gets an answer that knows it.
+            self.unfollow(room);
+            return Err(Fault::Busy.into());
+        }
         let joined = sight.joined_revision;
         let max_changes = self.thread.shared.config.resume.max_changes;
         let (start, from) = match decide(Question { cursor, same_epoch, head, joined, max_changes }) {

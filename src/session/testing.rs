@@ -36,6 +36,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
+mod rejoin;
+
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 type GroupAnswer = Result<Vec<Result<Posted, Refusal>>, Refusal>;
@@ -64,6 +66,8 @@ pub(super) struct Fake {
     pub(super) pages: Cell<u64>,
     /// Commits one more message in a room right behind its answer to whoever subscribes.
     pub(super) busy_attach: Cell<bool>,
+    /// Whoever subscribes next leaves and comes back right behind the room's answer, which they get after the relay knows it.
+    pub(super) rejoins: Cell<bool>,
     pub(super) panic_on_command: Cell<bool>,
     /// Why the head of a person's stream is not told.
     pub(super) head_refused: Cell<Option<Fault>>,
@@ -99,6 +103,7 @@ impl Fake {
             busy_pages: Cell::new(0),
             pages: Cell::new(0),
             busy_attach: Cell::new(false),
+            rejoins: Cell::new(false),
             panic_on_command: Cell::new(false),
             head_refused: Cell::new(None),
             log: RefCell::default(),
@@ -183,7 +188,7 @@ impl Neighbours for Shown {
         now(Ok(UserChanges { from, to: from.next(), items: Vec::new() }))
     }
 
-    fn attach(&self, room: RoomId, _: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
+    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
         let mut rooms = self.0.rooms.borrow_mut();
         let Some(kept) = rooms.get_mut(&room) else {
             return now(Err(Fault::NotFound.into()));
@@ -195,6 +200,11 @@ impl Neighbours for Shown {
         drop(rooms);
         if self.0.busy_attach.get() {
             self.0.say(room, UserId::generate(), ClientId::generate(), "right behind");
+        }
+        if self.0.rejoins.take() {
+            self.0.rejoin(room, user);
+            let appended = relay.last_appended(room);
+            return Box::pin(async move { appended.await.map(|_| attached).map_err(|_| Fault::Unavailable.into()) });
         }
         now(Ok(attached))
     }

@@ -113,6 +113,25 @@ async fn what_was_committed_behind_the_rooms_answer_comes_after_the_reply_that_t
 }
 
 #[actix::test]
+async fn whoever_left_and_came_back_since_the_room_answered_is_told_to_subscribe_again_and_then_begins_afresh() {
+    let listener = Listener::start().await;
+    listener.fake.person("ann");
+    let room = listener.fake.room(6);
+    listener.fake.rejoins.set(true);
+    let (mut ann, welcome) = listener.hello("ann", &[(room, Some(5))]).await;
+    let refused = &welcome["rooms"][0];
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!("refused"), &json!("busy")), "{refused}");
+    assert_eq!(refused["error"]["retry"], json!(true));
+    assert_eq!(listener.fake.log.borrow().iter().filter(|what| **what == "detach").count(), 1);
+    ann.command("subscribe", json!({ "rooms": [{ "room": room, "cursor": 5 }] })).await;
+    let started = ann.json().await["ok"]["rooms"][0].clone();
+    assert_eq!(started, json!({ "room": room, "status": "reset", "head": 7, "reason": "rejoined" }));
+    listener.fake.say(room, UserId::generate(), ClientId::generate(), "hello again");
+    assert_eq!(ann.json().await["changes"]["from"], json!(7));
+    assert_eq!(listener.fake.pages.get(), 0, "pages that were read");
+}
+
+#[actix::test]
 async fn a_cursor_that_cannot_be_continued_is_reset_with_its_reason() {
     let listener = Listener::start_with(|config| config.resume.max_changes = 4).await;
     listener.fake.person("ann");
