@@ -61,9 +61,9 @@ pub fn play(set: &Settings, drill: &Drill, database: &mut Database, baseline: Op
             outcome.notes.append(&mut earlier);
             return (outcome, measured);
         }
-        let note = format!("play {turn} had {:.0} % stolen {}", outcome.stolen * 100.0, outcome.breaches());
-        eprintln!("  {note}, again");
-        earlier.push(note.trim_end().to_owned());
+        let late = if outcome.late.is_empty() { String::new() } else { format!(": {}", outcome.breaches()) };
+        earlier.push(format!("play {turn} had {:.0} % stolen{late}", outcome.stolen * 100.0));
+        eprintln!("  {}; again", earlier.join("; "));
     }
 }
 
