@@ -220,13 +220,22 @@ impl Core {
         };
         let shared = &self.thread.shared;
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
-        let page = shared.neighbours.room_changes(turn.room, behind.sight, behind.cursor, behind.target, max);
+        let member = (open.actor.user, behind.sight);
+        let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
             match page {
                 Ok(page) => {
                     open.queue.was_read(turn, Some(page));
                     core.read_on(ctx);
+                }
+                // The membership has ended, of which the relay has not heard yet.
+                Err(Refusal { fault: fault @ (Fault::NotMember | Fault::NotFound | Fault::Banned), .. }) => {
+                    open.queue.was_read(turn, None);
+                    if core.is_current(turn) {
+                        core.unfollow(turn.room);
+                        core.following_ended(turn.room, fault);
+                    }
                 }
                 Err(refusal) => {
                     open.queue.was_read(turn, None);

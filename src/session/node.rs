@@ -84,11 +84,18 @@ impl Neighbours for Node {
         self.rooms.detach(room, relay, attachment);
     }
 
-    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
+    fn room_changes(
+        &self,
+        room: RoomId,
+        member: (UserId, Sight),
+        from: Revision,
+        head: Revision,
+        max: PageMax,
+    ) -> Promise<Changes> {
         let store = self.store.clone();
         Box::pin(async move {
             let read =
-                store.read(move |db| Box::pin(async move { streams::room_changes(db, room, sight, from, head, max).await }));
+                store.read(move |db| Box::pin(async move { streams::member_changes(db, room, member, from, head, max).await }));
             timed("resume_room", read).await
         })
     }

@@ -64,8 +64,15 @@ pub trait Neighbours {
     /// Nobody on the relay receives the room under this number or a lower one any more.
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
 
-    /// The rows of a room that changed in (from, head], or in the first part of it.
-    fn room_changes(&self, room: RoomId, sight: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes>;
+    /// The rows of a room that changed in (from, head], or in the first part of it, for a person who has been let in with this sight and still is.
+    fn room_changes(
+        &self,
+        room: RoomId,
+        member: (UserId, Sight),
+        from: Revision,
+        head: Revision,
+        max: PageMax,
+    ) -> Promise<Changes>;
 
     /// Posts one after the other, as one run: an answer to each. After a refusal that may be retried all later ones are refused (I1).
     fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>>;

@@ -62,6 +62,8 @@ pub(super) struct Fake {
     newest: RefCell<Option<Arc<Envelope>>>,
     /// Commits one more message in a room while each of so many next pages is read.
     pub(super) busy_pages: Cell<u64>,
+    /// Why the next page is not read.
+    pub(super) page_refused: Cell<Option<Fault>>,
     /// Pages that were read.
     pub(super) pages: Cell<u64>,
     /// Commits one more message in a room right behind its answer to whoever subscribes.
@@ -101,6 +103,7 @@ impl Fake {
             answers_behind_events: Cell::new(false),
             newest: RefCell::default(),
             busy_pages: Cell::new(0),
+            page_refused: Cell::new(None),
             pages: Cell::new(0),
             busy_attach: Cell::new(false),
             rejoins: Cell::new(false),
@@ -216,8 +219,11 @@ impl Neighbours for Shown {
         }
     }
 
-    fn room_changes(&self, room: RoomId, _: Sight, from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
+    fn room_changes(&self, room: RoomId, _: (UserId, Sight), from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
         self.0.pages.set(self.0.pages.get() + 1);
+        if let Some(fault) = self.0.page_refused.take() {
+            return now(Err(fault.into()));
+        }
         if self.0.busy_pages.get() > 0 {
             self.0.busy_pages.set(self.0.busy_pages.get() - 1);
             self.0.say(room, UserId::generate(), ClientId::generate(), "meanwhile");

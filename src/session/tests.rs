@@ -113,6 +113,23 @@ async fn what_was_committed_behind_the_rooms_answer_comes_after_the_reply_that_t
 }
 
 #[actix::test]
+async fn whose_membership_ended_before_the_relay_heard_of_it_is_sent_no_page_and_told_once() {
+    for fault in [Fault::NotMember, Fault::NotFound, Fault::Banned] {
+        let listener = Listener::start_with(|config| config.resume.page_rows = 5).await;
+        listener.fake.person("ann");
+        let room = listener.fake.room(20);
+        listener.fake.page_refused.set(Some(fault));
+        let (mut ann, welcome) = listener.hello("ann", &[(room, Some(5))]).await;
+        assert_eq!(welcome["rooms"][0]["status"], json!("resuming"));
+        assert_eq!(ann.json().await["unsubscribed"], json!({ "room": room, "code": fault.row().code }));
+        listener.fake.say(room, UserId::generate(), ClientId::generate(), "not for ann");
+        let reference = ann.command("ping", json!({})).await;
+        assert_eq!(ann.json().await["ref"], json!(reference), "nothing more of the room");
+        assert_eq!(listener.fake.pages.get(), 1, "it was not tried again");
+    }
+}
+
+#[actix::test]
 async fn whoever_left_and_came_back_since_the_room_answered_is_told_to_subscribe_again_and_then_begins_afresh() {
     let listener = Listener::start().await;
     listener.fake.person("ann");

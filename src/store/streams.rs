@@ -20,7 +20,7 @@ use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{Changes, Item};
 use crate::domain::order::Revision;
 use crate::domain::stream::{StreamItem, UserChanges};
-use crate::policy::Sight;
+use crate::policy::{self, Sight};
 
 /// How much one page of catch-up holds, unless a single revision is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,27 @@ pub async fn room_changes(
         Cut::TooNarrow(revision) => (changed_rows(db, room, sight, from, revision, None).await?, revision),
     };
     Ok(Changes { room, from, to, items: kept })
+}
+
+/// The same for a member who was let in with `sight`, if they still are: what they may see ends with the membership, and `head` may be of
+/// later, as nobody has to wait for the news of its end. Their standing is read behind the rows, so what was read was committed before it ended.
+///
+/// # Errors
+/// Those of the database; the fault that reading meets now; [`Fault::NotMember`] also for who left and came back, as `sight` is of before.
+pub async fn member_changes(
+    db: &mut Db,
+    room: RoomId,
+    (member, sight): (UserId, Sight),
+    from: Revision,
+    head: Revision,
+    max: PageMax,
+) -> Result<Changes, StoreError> {
+    let changes = room_changes(db, room, sight, from, head, max).await?;
+    let (room, standing) = rooms::with_member(db, room, member).await?.ok_or(Fault::NotFound)?;
+    if policy::may_read(&room, standing.as_ref())? != sight {
+        return Err(Fault::NotMember.into());
+    }
+    Ok(changes)
 }
 
 /// What changed in a user stream after `from`, in at most `max_items` items. `to` is the head if that was all.

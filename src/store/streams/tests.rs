@@ -289,3 +289,25 @@ async fn lines_from_before_joining_are_not_shown_where_history_is_since_joining(
         assert_eq!((shown.notices.len(), shown.more_notices), (1, false), "{said} said before");
     }
 }
+
+#[tokio::test]
+async fn pages_end_with_the_membership_they_were_asked_for() {
+    let test = TestStore::open().await;
+    let (room, [ann, bob, eve]) = lively(&test).await;
+    let max = PageMax { rows: 100, bytes: 1_000_000 };
+    let page = async |user: UserId, sight: Sight| {
+        let head = test.get(room).await.head;
+        test.store.read(move |db| Box::pin(member_changes(db, room, (user, sight), Revision(0), head, max))).await
+    };
+    let before = sight(&test, room, eve).await;
+    let whole = page(eve, before).await.unwrap();
+    assert_eq!(whole, missed(&test, room, before, 0, 100).await);
+
+    test.change(eve, room, RoomChange::Leave).await.unwrap();
+    test.say(room, ann, &["not for eve"]).await;
+    assert!(matches!(page(eve, before).await, Err(StoreError::Refused(Fault::NotMember))), "{:?}", page(eve, before).await);
+    test.change(eve, room, RoomChange::Join).await.unwrap();
+    assert!(matches!(page(eve, before).await, Err(StoreError::Refused(Fault::NotMember))), "{:?}", page(eve, before).await);
+    let after = sight(&test, room, eve).await;
+    assert!(page(eve, after).await.is_ok() && page(bob, sight(&test, room, bob).await).await.is_ok());
+}
