@@ -91,7 +91,7 @@ pub struct Tally {
     pub(super) delivery_seconds: Histogram,
     pub(super) subscriptions: Level,
     pub(super) outbox_bytes: Level,
-    /// In the order of [`Command::NAMES`].
+    /// In the order of [`Command::names`].
     commands: Vec<Count>,
     /// One for `ok`, then in the order of [`Fault::ALL`].
     replies: Vec<Count>,
@@ -115,7 +115,7 @@ impl Default for Tally {
             delivery_seconds: histogram!(names::DELIVERY_SECONDS),
             subscriptions: Level::new(gauge!(names::SUBSCRIPTIONS)),
             outbox_bytes: Level::new(gauge!(names::OUTBOX_BYTES)),
-            commands: Command::NAMES.iter().map(|name| labelled(names::COMMANDS, "command", name)).collect(),
+            commands: Command::names().map(|name| labelled(names::COMMANDS, "command", name)).collect(),
             replies: outcomes.map(|outcome| labelled(names::REPLIES, "outcome", outcome)).collect(),
             resumes: ["current", "caught_up", "reset", "refused"]
                 .map(|outcome| labelled(names::RESUMES, "outcome", outcome))
@@ -210,6 +210,6 @@ mod tests {
         for (place, fault) in Fault::ALL.iter().enumerate() {
             assert_eq!(*fault as usize, place);
         }
-        assert_eq!(tally.commands.len(), Command::NAMES.len());
+        assert_eq!(tally.commands.len(), Command::names().count());
     }
 }

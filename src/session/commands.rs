@@ -8,10 +8,9 @@ use super::gate::Ticket;
 use super::ports::{Counted, Promise, Proof};
 use super::posting::{Accepted, Posting, Target};
 use super::resume::Queue;
-use crate::delivery::frame;
 use crate::delivery::state::Seat;
 use crate::domain::fault::{Close, Fault, Refusal};
-use crate::domain::ids::{ClientId, IncidentId, RoomId, UserId};
+use crate::domain::ids::{ClientId, RoomId, UserId};
 use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::domain::text::MessageText;
@@ -21,7 +20,7 @@ use crate::faults;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::{Command, Hello, Malformed, SetPresence, decode};
 use crate::protocol::v1::push::{Push, Reconnect, TokenExpiring};
-use crate::protocol::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, Subscribed, Welcome};
+use crate::protocol::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Subscribed, Welcome};
 use actix::Context;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -96,7 +95,7 @@ impl Core {
             (_, command) => command,
         };
         let Some(open) = &mut self.open else { return };
-        let user = open.actor.user;
+        let actor = open.actor;
         if open.draining {
             return self.refuse(reference, Fault::Draining);
         }
@@ -109,7 +108,7 @@ impl Core {
             }
             _ => {}
         }
-        if let Err(refusal) = self.thread.shared.neighbours.count(user, Counted::Command) {
+        if let Err(refusal) = self.thread.shared.neighbours.count(actor.user, Counted::Command) {
             return self.refuse(reference, refusal);
         }
         match command {
@@ -125,6 +124,14 @@ impl Core {
             },
             Command::SetPresence(state) => self.set_presence(reference, &state),
             Command::Renew(renew) => self.renew(ctx, reference, renew.token),
+            Command::Act(act) => {
+                let answer = self.thread.shared.neighbours.act(actor, act);
+                self.answer_later(ctx, answer, move |core, _, answer| match answer {
+                    Ok(done) => core.done(reference, done),
+                    Err(refusal) => core.refuse(reference, refusal),
+                });
+                self.note_active();
+            }
             Command::Ping(_) | Command::Hello(_) | Command::Post(_) | Command::PostDirect(_) => {
                 self.done(reference, Done::Nothing {});
             }
@@ -428,59 +435,6 @@ impl Core {
 
     fn until_token_ends(&self, expires_at: Timestamp) -> Duration {
         (expires_at - self.thread.shared.clock.now()).to_std().unwrap_or_default()
-    }
-
-    // --- replies -------------------------------------------------------------------------------------------------------------------
-
-    /// Asks, counting the command as open until `then` has answered it.
-    fn answer_later<T: 'static>(
-        &mut self,
-        ctx: &mut Context<Session>,
-        answer: Promise<T>,
-        then: impl FnOnce(&mut Core, &mut Context<Session>, Result<T, Refusal>) + 'static,
-    ) {
-        if let Some(open) = &mut self.open {
-            open.in_flight += 1;
-        }
-        self.ask(ctx, answer, |core, ctx, answer| {
-            if let Some(open) = &mut core.open {
-                open.in_flight = open.in_flight.saturating_sub(1);
-            }
-            then(core, ctx, answer);
-        });
-    }
-
-    fn done(&self, reference: u64, done: Done) {
-        self.thread.shared.relay.tally().reply(None);
-        self.push_reply(Some(reference), Outcome::Ok(done));
-    }
-
-    fn refuse(&self, reference: u64, refusal: impl Into<Refusal>) {
-        let refusal = self.answerable(refusal.into());
-        self.thread.shared.relay.tally().reply(Some(refusal.fault));
-        self.push_reply(Some(reference), Outcome::Error(refusal.into()));
-    }
-
-    /// With what is known only where the answer leaves: when to come back, and for a fault of ours a line in the log that says whose
-    /// session it was. Its cause was logged where it happened, under the same id if that was handed on.
-    pub(super) fn answerable(&self, refusal: Refusal) -> Refusal {
-        let refusal = refusal.or_after(|fault| self.thread.shared.config.database.come_back_after(fault));
-        if refusal.fault != Fault::Internal {
-            return refusal;
-        }
-        let incident = refusal.incident.unwrap_or_else(IncidentId::generate);
-        let user = self.open.as_ref().map(|open| open.actor.user);
-        tracing::error!(%incident, session = %self.id, ?user, "a fault of the server was answered");
-        Refusal { incident: Some(incident), ..refusal }
-    }
-
-    fn push_reply(&self, reference: Option<u64>, outcome: Outcome) {
-        // A full outbox closes the socket; there is nothing else to do about it.
-        self.outbox.push(frame::text(&Reply { reference, outcome }));
-    }
-
-    pub(super) fn push(&self, push: &Push) {
-        self.outbox.push(frame::text(push));
     }
 }
 

@@ -13,6 +13,7 @@
 //! Must not know: other sessions, SQL, the bus.
 
 pub mod actor;
+mod acts;
 pub mod bucket;
 mod commands;
 pub mod decode;
@@ -23,6 +24,7 @@ pub mod heads;
 pub mod node;
 pub mod ports;
 pub mod posting;
+mod replies;
 pub mod resume;
 pub mod socket;
 pub mod thread;

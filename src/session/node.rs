@@ -3,6 +3,7 @@
 //! Only words are changed here. Invariant: a question that is dropped is answered, and for a post with *outcome unknown*, as it may have
 //! reached the store. Must not know: sessions.
 
+use super::acts;
 use super::heads::Heads;
 use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
 use crate::accounts::handle::Accounts;
@@ -15,8 +16,9 @@ use crate::domain::stream::UserChanges;
 use crate::domain::user::Actor;
 use crate::policy::Sight;
 use crate::presence::handle::Presence;
+use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
-use crate::protocol::v1::reply::Posted;
+use crate::protocol::v1::reply::{Done, Posted};
 use crate::room::handle::{Answered, Rooms};
 use crate::room::state::posting;
 use crate::store::streams::{self, PageMax};
@@ -116,6 +118,10 @@ impl Neighbours for Node {
         })
     }
 
+    fn act(&self, actor: Actor, act: Act) -> Promise<Done> {
+        Box::pin(acts::carry_out(self.clone(), actor, act))
+    }
+
     fn connected(&self, session: SessionId, user: UserId, relay: &RelayHandle) {
         self.presence.connected(session, user, relay, DeviceState::Online);
     }
@@ -146,7 +152,7 @@ impl Neighbours for Node {
 }
 
 /// The answer, or `dropped` if nobody gave one.
-async fn settled<T>(answer: Answered<T>, dropped: Fault) -> Result<T, Refusal> {
+pub(super) async fn settled<T>(answer: Answered<T>, dropped: Fault) -> Result<T, Refusal> {
     answer.await.unwrap_or(Err(dropped.into()))
 }
 

@@ -9,8 +9,9 @@ use crate::domain::stream::UserChanges;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::policy::Sight;
+use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
-use crate::protocol::v1::reply::Posted;
+use crate::protocol::v1::reply::{Done, Posted};
 use crate::store::streams::PageMax;
 use futures_util::future::LocalBoxFuture;
 
@@ -79,6 +80,9 @@ pub trait Neighbours {
 
     /// Posts to a person, in the room of the two, which is made if there is none.
     fn post_direct(&self, actor: Actor, user: UserId, post: Post) -> Promise<Posted>;
+
+    /// Does what the person asks, which is one question with one answer.
+    fn act(&self, actor: Actor, act: Act) -> Promise<Done>;
 
     /// A session is there, registered at its relay.
     fn connected(&self, session: SessionId, user: UserId, relay: &RelayHandle);

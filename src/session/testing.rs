@@ -17,8 +17,9 @@ use crate::domain::stream::UserChanges;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::Actor;
 use crate::policy::Sight;
+use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
-use crate::protocol::v1::reply::Posted;
+use crate::protocol::v1::reply::{Done, Posted};
 use crate::store::streams::PageMax;
 use crate::supervision::policy::{RestartClass, RestartPolicy};
 use crate::supervision::tree::Supervisor;
@@ -252,6 +253,11 @@ impl Neighbours for Shown {
 
     fn post_direct(&self, _: Actor, _: UserId, _: Post) -> Promise<Posted> {
         now(Err(Fault::NotFound.into()))
+    }
+
+    fn act(&self, _: Actor, act: Act) -> Promise<Done> {
+        self.0.note(Act::NAMES[act.number()]);
+        now(Ok(Done::Nothing {}))
     }
 
     fn connected(&self, _: SessionId, _: UserId, _: &RelayHandle) {

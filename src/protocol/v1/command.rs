@@ -1,5 +1,6 @@
 //! What a client sends.
 
+use super::act::Act;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, Epoch, RoomId, UserId};
 use crate::domain::order::Revision;
@@ -31,11 +32,13 @@ pub enum Command {
     Renew(Renew),
     /// Ask for a reply, to measure the way or to keep it open.
     Ping(Ping),
+    /// Anything that is one question with one answer.
+    Act(Act),
 }
 
 impl Command {
-    /// How each is called on the wire, in the order of [`Command::number`].
-    pub const NAMES: [&str; 10] = [
+    /// How those of the connection itself are called on the wire.
+    const OWN: [&str; 10] = [
         "hello",
         "subscribe",
         "unsubscribe",
@@ -48,9 +51,14 @@ impl Command {
         "ping",
     ];
 
-    /// Its place in [`Command::NAMES`].
+    /// How each is called on the wire, in the order of [`Command::number`].
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::OWN.iter().chain(Act::NAMES).copied()
+    }
+
+    /// Its place in [`Command::names`].
     #[must_use]
-    pub const fn number(&self) -> usize {
+    pub fn number(&self) -> usize {
         match self {
             Self::Hello(_) => 0,
             Self::Subscribe(_) => 1,
@@ -62,6 +70,7 @@ impl Command {
             Self::SetPresence(_) => 7,
             Self::Renew(_) => 8,
             Self::Ping(_) => 9,
+            Self::Act(act) => Self::OWN.len() + act.number(),
         }
     }
 }
@@ -272,7 +281,7 @@ fn named<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Command, A::
         "set_presence" => Command::SetPresence(map.next_value()?),
         "renew" => Command::Renew(map.next_value()?),
         "ping" => Command::Ping(map.next_value()?),
-        _ => return Err(A::Error::custom(UNKNOWN_COMMAND)),
+        name => Command::Act(Act::named(name, map)?.ok_or_else(|| A::Error::custom(UNKNOWN_COMMAND))?),
     })
 }
 

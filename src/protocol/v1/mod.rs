@@ -3,6 +3,7 @@
 //! Every frame is one object. A command names itself and carries a `ref`: `{"ref":7,"post":{…}}`; it gets exactly one reply with that
 //! `ref`: `{"ref":7,"ok":{…}}` or `{"ref":7,"error":{…}}`. Everything else the server sends is a push: `{"changes":{…}}`.
 
+pub mod act;
 pub mod command;
 pub mod item;
 pub mod push;

@@ -1,0 +1,120 @@
+//! Commands that are one question with one answer: what a person does to a message, a room, another person, or what is their own. REST has a
+//! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
+
+use crate::domain::ids::RoomId;
+use crate::domain::order::Seq;
+use serde::Deserialize;
+use serde::de::MapAccess;
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $name:ident => $word:literal;)*) => {
+        /// What a person does; on the wire `{"ref": 7, "edit": {…}}`.
+        #[derive(Debug)]
+        pub enum Act {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Act {
+            /// How each is called on the wire, in the order of [`Act::number`].
+            pub const NAMES: &[&str] = &[$($word),*];
+
+            /// Its place in [`Act::NAMES`].
+            #[must_use]
+            pub fn number(&self) -> usize {
+                let name = match self {
+                    $(Self::$name(_) => $word,)*
+                };
+                Self::NAMES.iter().position(|known| *known == name).unwrap_or(0)
+            }
+
+            /// Reads the act of that name; `None` if there is none.
+            pub(super) fn named<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Option<Self>, A::Error> {
+                Ok(Some(match name {
+                    $($word => Self::$name(map.next_value()?),)*
+                    _ => return Ok(None),
+                }))
+            }
+        }
+    };
+}
+
+acts! {
+    /// Change the text of one's message.
+    Edit => "edit";
+    /// Delete a message.
+    Delete => "delete";
+    /// React to a message with an emoji.
+    React => "react";
+    /// Take a reaction back.
+    Unreact => "unreact";
+    /// Pin a message.
+    Pin => "pin";
+    /// Unpin a message.
+    Unpin => "unpin";
+}
+
+/// `edit`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// In which room.
+    pub room: RoomId,
+    /// Which message.
+    pub seq: Seq,
+    /// The new text.
+    pub text: String,
+}
+
+/// `delete`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// In which room.
+    pub room: RoomId,
+    /// Which message.
+    pub seq: Seq,
+}
+
+/// `react`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct React {
+    /// In which room.
+    pub room: RoomId,
+    /// To which message.
+    pub seq: Seq,
+    /// With what.
+    pub emoji: String,
+}
+
+/// `unreact`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreact {
+    /// In which room.
+    pub room: RoomId,
+    /// To which message.
+    pub seq: Seq,
+    /// With what.
+    pub emoji: String,
+}
+
+/// `pin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// In which room.
+    pub room: RoomId,
+    /// Which message.
+    pub seq: Seq,
+}
+
+/// `unpin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unpin {
+    /// In which room.
+    pub room: RoomId,
+    /// Which message.
+    pub seq: Seq,
+}
