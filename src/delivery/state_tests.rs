@@ -99,6 +99,7 @@ impl Bench {
             by: None,
             reason: None,
             changed_at: Timestamp::UNIX_EPOCH,
+            silenced_until: None,
         })
     }
 }

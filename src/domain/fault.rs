@@ -98,6 +98,10 @@ faults! {
     Banned => "banned", false, No, 403, "You are banned from this room.";
     /// The room is archived.
     RoomArchived => "room_archived", false, No, 409, "The room is archived; ask its owner to open it.";
+    /// A moderator has silenced the author.
+    Silenced => "silenced", false, No, 403, "You may not post here for a while.";
+    /// The author's last post in a room in slow mode is too fresh.
+    SlowMode => "slow_mode", true, No, 429, "The room is in slow mode: wait retry_after_ms, then send it again.";
     /// The only owner cannot leave others behind without one.
     LastOwner => "last_owner", false, No, 409, "Make somebody else the owner first, or delete the room.";
     /// Does not exist, or the asking person may not know that it does.
@@ -146,6 +150,12 @@ impl Refusal {
     #[must_use]
     pub fn busy(retry_after: Duration) -> Self {
         Self { fault: Fault::Busy, retry_after: Some(retry_after), incident: None }
+    }
+
+    /// A post in slow mode that comes too early, with the time to wait.
+    #[must_use]
+    pub fn slow_mode(rest: Duration) -> Self {
+        Self { fault: Fault::SlowMode, retry_after: Some(rest), incident: None }
     }
 
     /// A fault whose cause was logged under this id.

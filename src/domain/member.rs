@@ -3,6 +3,7 @@
 use super::ids::{RoomId, UserId};
 use super::order::{Revision, Seq};
 use super::time::Timestamp;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 /// What a member may do; later ones may do what earlier ones may.
@@ -56,6 +57,8 @@ pub struct Member {
     pub reason: Option<String>,
     /// When this row last changed.
     pub changed_at: Timestamp,
+    /// Until when they are silenced; it ends by itself, so an instant that has passed means nothing. Kept while out.
+    pub silenced_until: Option<Timestamp>,
 }
 
 impl Member {
@@ -63,6 +66,22 @@ impl Member {
     #[must_use]
     pub fn is_joined(&self) -> bool {
         self.state == MemberState::Joined
+    }
+
+    /// For how long somebody may be silenced at most, in days.
+    pub const SILENCE_DAYS_MAX: usize = 366;
+
+    /// Whether a moderator has silenced them, and it has not ended.
+    #[must_use]
+    pub fn is_silenced(&self, now: Timestamp) -> bool {
+        self.silenced_until.is_some_and(|until| until > now)
+    }
+
+    /// May a silence that is asked for now last until then?
+    #[must_use]
+    pub fn may_be_silenced_until(until: Timestamp, now: Timestamp) -> bool {
+        let longest = TimeDelta::days(i64::try_from(Self::SILENCE_DAYS_MAX).unwrap_or(i64::MAX));
+        until > now && until - now <= longest
     }
 }
 

@@ -72,6 +72,14 @@ pub enum NoticeKind {
     Archived,
     /// Open again.
     Unarchived,
+    /// Somebody was silenced; their row says until when.
+    Silenced,
+    /// A silence was ended before its time.
+    Unsilenced,
+    /// The pause between two posts of a member changed; `text` is its length in seconds.
+    SlowModeChanged,
+    /// The least role that may post changed; `text` is it.
+    PostingChanged,
 }
 
 /// A line of the timeline that is not a message: it has a revision and a place, but no `seq`.

@@ -1,11 +1,14 @@
 //! Rooms and the changes one may ask of them.
 
+use super::fault::Fault;
 use super::ids::{LinkId, RoomId, UserId};
 use super::member::Role;
 use super::order::{Revision, Seq};
 use super::text::{Reason, RoomName, Topic};
 use super::time::Timestamp;
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What sort of room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,42 @@ pub enum HistoryRule {
     All,
     /// Only what is posted after joining.
     SinceJoining,
+}
+
+/// How long a member below moderator waits between two posts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SlowMode(u64);
+
+impl SlowMode {
+    /// The longest, in seconds.
+    pub const MAX_S: usize = 6 * 60 * 60;
+
+    /// Nobody waits.
+    pub const OFF: Self = Self(0);
+
+    /// So many seconds; 0 is off.
+    ///
+    /// # Errors
+    /// [`Fault::BadRequest`] above [`SlowMode::MAX_S`].
+    pub fn parse(seconds: u64) -> Result<Self, Fault> {
+        let fits = usize::try_from(seconds).is_ok_and(|seconds| seconds <= Self::MAX_S);
+        if fits { Ok(Self(seconds)) } else { Err(Fault::BadRequest) }
+    }
+
+    /// As seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// How long somebody who posted last at `last` has still to wait; `None`: they may post. Never longer than the pause itself, even if
+    /// the clock was set back.
+    #[must_use]
+    pub fn rest(self, last: Timestamp, now: Timestamp) -> Option<Duration> {
+        let pause = Duration::from_secs(self.0);
+        let passed = (now - last).to_std().unwrap_or(Duration::ZERO);
+        pause.checked_sub(passed).filter(|rest| !rest.is_zero())
+    }
 }
 
 /// A room as stored.
@@ -64,6 +103,10 @@ pub struct Room {
     pub last_created_at: Timestamp,
     /// How many have joined.
     pub member_count: u64,
+    /// The pause between two posts of a member; not for moderators and owners.
+    pub slow_mode: SlowMode,
+    /// The least role that may post: above member the room is read-only for members.
+    pub posting: Role,
 }
 
 /// A change of a room or its membership that somebody asks for. Decided and carried out inside one transaction.
@@ -109,6 +152,20 @@ pub enum RoomChange {
         /// Whose.
         user: UserId,
     },
+    /// Keep somebody from posting for a while; they read on. Made by [`RoomChange::silence`].
+    Silence {
+        /// Whom; somebody who is, or was, in the room.
+        user: UserId,
+        /// Until when.
+        until: Timestamp,
+        /// Why, shown in the timeline.
+        reason: Option<Reason>,
+    },
+    /// End a silence before its time.
+    Unsilence {
+        /// Whose.
+        user: UserId,
+    },
     /// Give a member a role below owner.
     SetRole {
         /// Whose.
@@ -144,6 +201,15 @@ pub enum RoomChange {
 }
 
 impl RoomChange {
+    /// A silence as somebody asks for it. The instant is cut to what is stored, so that asking again finds it done (I3).
+    ///
+    /// # Errors
+    /// Those of a reason.
+    pub fn silence(user: UserId, until: DateTime<Utc>, reason: Option<&str>) -> Result<Self, Fault> {
+        let reason = reason.map(Reason::parse).transpose()?;
+        Ok(Self::Silence { user, until: until.trunc_subsecs(6), reason })
+    }
+
     /// The other person it is about, where there is one.
     #[must_use]
     pub const fn subject(&self) -> Option<UserId> {
@@ -153,6 +219,8 @@ impl RoomChange {
             | Self::Kick { user, .. }
             | Self::Ban { user, .. }
             | Self::Unban { user }
+            | Self::Silence { user, .. }
+            | Self::Unsilence { user }
             | Self::SetRole { user, .. }
             | Self::Transfer { user } => Some(*user),
             Self::Join
@@ -180,6 +248,10 @@ pub struct RoomSettings {
     pub history: Option<HistoryRule>,
     /// Close or open the room for posts.
     pub archived: Option<bool>,
+    /// The pause between two posts of a member.
+    pub slow_mode: Option<SlowMode>,
+    /// The least role that may post.
+    pub posting: Option<Role>,
 }
 
 /// A link that invites into a room, without its secret.
@@ -199,4 +271,30 @@ pub struct RoomLink {
     pub max_uses: Option<u32>,
     /// How often it was used.
     pub uses: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn slow_mode_tells_the_rest_of_the_pause_and_never_more_than_the_pause() {
+        let slow = SlowMode::parse(10).unwrap();
+        let last = DateTime::UNIX_EPOCH;
+        let after = |millis: i64| slow.rest(last, last + TimeDelta::milliseconds(millis)).map(|rest| rest.as_millis());
+        let cases =
+            [(0, Some(10_000)), (1, Some(9_999)), (9_999, Some(1)), (10_000, None), (60_000, None), (-60_000, Some(10_000))];
+        for (millis, rest) in cases {
+            assert_eq!(after(millis), rest, "{millis} ms after the last post");
+        }
+        assert_eq!(SlowMode::OFF.rest(last, last), None);
+    }
+
+    #[test]
+    fn slow_mode_has_a_longest_pause() {
+        let longest = SlowMode::MAX_S as u64;
+        assert_eq!(SlowMode::parse(longest).map(SlowMode::seconds), Ok(longest));
+        assert_eq!(SlowMode::parse(longest + 1), Err(Fault::BadRequest));
+    }
 }

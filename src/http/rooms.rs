@@ -214,7 +214,7 @@ pub async fn update(
     let ChangedRoom { name, topic, kind, history, archived } = new.into_inner();
     let name = name.as_deref().map(RoomName::parse).transpose()?;
     let topic = topic.as_deref().map(Topic::parse).transpose()?;
-    let settings = RoomSettings { name, topic, kind, history, archived };
+    let settings = RoomSettings { name, topic, kind, history, archived, ..RoomSettings::default() };
     let changed = change(&parts, *room, caller.0, RoomChange::Settings(settings)).await?;
     Ok(HttpResponse::Ok().json(after(&parts, caller.0, changed).await?))
 }

@@ -141,21 +141,23 @@ impl Committer {
         let (mut posts, mut head, mut refused) = (Vec::new(), Revision::ZERO, false);
         for post in append.posts {
             if refused {
-                posts.push(PostOutcome::Refused(Fault::PreviousRefused));
+                posts.push(PostOutcome::Refused(Fault::PreviousRefused.into()));
                 continue;
             }
             let single = Append { room: append.room, policy_revision: append.policy_revision, posts: vec![post] };
             let outcome = match self.one(single, &mut attempts).await {
                 Ok(AppendOutcome::Done { posts: mut outcome, head: newest }) => {
                     head = newest;
-                    outcome.pop().unwrap_or(PostOutcome::Refused(Fault::Internal))
+                    outcome.pop().unwrap_or(PostOutcome::Refused(Fault::Internal.into()))
                 }
                 // What went before is stored, so the run cannot be decided again as a whole: the sender repeats the rest.
-                Ok(AppendOutcome::StalePolicy) => PostOutcome::Refused(Fault::Unavailable),
-                Ok(AppendOutcome::Gone) => PostOutcome::Refused(Fault::NotFound),
-                Err(Stop::Apart(Refusal { fault, .. }) | Stop::GaveUp(GaveUp { fault, .. })) => PostOutcome::Refused(fault),
+                Ok(AppendOutcome::StalePolicy) => PostOutcome::Refused(Fault::Unavailable.into()),
+                Ok(AppendOutcome::Gone) => PostOutcome::Refused(Fault::NotFound.into()),
+                Err(Stop::Apart(Refusal { fault, .. }) | Stop::GaveUp(GaveUp { fault, .. })) => {
+                    PostOutcome::Refused(fault.into())
+                }
             };
-            refused = matches!(outcome, PostOutcome::Refused(fault) if fault.row().retry);
+            refused = matches!(outcome, PostOutcome::Refused(refusal) if refusal.fault.row().retry);
             posts.push(outcome);
         }
         Ok(AppendOutcome::Done { posts, head })

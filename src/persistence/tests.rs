@@ -94,7 +94,7 @@ fn seqs(outcome: Result<AppendOutcome, Refusal>) -> Vec<u64> {
     let seq = |post| match post {
         PostOutcome::Stored(message) => message.seq.0,
         PostOutcome::Repeat { seq, .. } => seq.0,
-        PostOutcome::Refused(fault) => panic!("{fault:?}"),
+        PostOutcome::Refused(refusal) => panic!("{refusal:?}"),
     };
     posts.into_iter().map(seq).collect()
 }
@@ -240,8 +240,10 @@ async fn within_a_run_only_the_row_at_fault_is_refused() {
     bench.lane.script([row(), row(), Scene::Well, row(), Scene::Well]);
     let run = bench.append(vec![post(bench.ann, "a"), post(bench.ann, "b"), post(bench.ann, "c")]).await;
     let Ok(AppendOutcome::Done { posts, .. }) = outcome(run).await else { panic!() };
-    assert!(matches!(&posts[..], [PostOutcome::Stored(a), PostOutcome::Refused(Fault::BadRequest), PostOutcome::Stored(c)]
-        if a.seq.0 == 1 && c.seq.0 == 2));
+    assert!(
+        matches!(&posts[..], [PostOutcome::Stored(a), PostOutcome::Refused(Refusal { fault: Fault::BadRequest, .. }), PostOutcome::Stored(c)]
+        if a.seq.0 == 1 && c.seq.0 == 2)
+    );
 }
 
 #[actix::test]

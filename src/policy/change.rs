@@ -3,6 +3,7 @@
 use crate::domain::fault::Fault;
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::room::{Room, RoomChange, RoomKind, RoomSettings};
+use crate::domain::time::Timestamp;
 
 /// The locked rows a change is decided from.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct Standing<'a> {
     pub subject: Option<&'a Member>,
     /// How many owners have joined.
     pub owners: u64,
+    /// The present time.
+    pub now: Timestamp,
 }
 
 /// Decides a change from locked rows. `Ok(false)` means that it is already so: nothing is written, and the answer is success.
@@ -65,6 +68,11 @@ pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fau
             named(at)?;
             require(at, Role::Moderator)?;
             Ok(state(at.subject) == Some(MemberState::Banned))
+        }
+        RoomChange::Silence { until, .. } => silence(at, *until),
+        RoomChange::Unsilence { .. } => {
+            require_over(at)?;
+            Ok(at.subject.is_some_and(|subject| subject.is_silenced(at.now)))
         }
         RoomChange::SetRole { role, .. } => set_role(at, *role),
         RoomChange::Transfer { .. } => transfer(at),
@@ -167,6 +175,16 @@ fn invite(at: &Standing<'_>) -> Result<bool, Fault> {
     }
 }
 
+/// Who left may be silenced, too: else leaving in time would avoid it.
+fn silence(at: &Standing<'_>, until: Timestamp) -> Result<bool, Fault> {
+    require_over(at)?;
+    let subject = at.subject.ok_or(Fault::NotFound)?;
+    if subject.silenced_until == Some(until) {
+        return Ok(false);
+    }
+    if Member::may_be_silenced_until(until, at.now) { Ok(true) } else { Err(Fault::BadRequest) }
+}
+
 fn set_role(at: &Standing<'_>, new: Role) -> Result<bool, Fault> {
     named(at)?;
     require(at, Role::Owner)?;
@@ -196,8 +214,9 @@ fn transfer(at: &Standing<'_>) -> Result<bool, Fault> {
 
 fn change_settings(at: &Standing<'_>, new: &RoomSettings) -> Result<bool, Fault> {
     named(at)?;
-    let only_topic = new.name.is_none() && new.kind.is_none() && new.history.is_none() && new.archived.is_none();
-    require(at, if only_topic { Role::Moderator } else { Role::Owner })?;
+    // What a moderator needs from one moment to the next; all else makes it another room.
+    let moderators = RoomSettings { topic: new.topic.clone(), slow_mode: new.slow_mode, ..RoomSettings::default() };
+    require(at, if *new == moderators { Role::Moderator } else { Role::Owner })?;
     if matches!(new.kind, Some(RoomKind::Direct | RoomKind::Group)) {
         return Err(Fault::BadRequest);
     }
@@ -206,7 +225,9 @@ fn change_settings(at: &Standing<'_>, new: &RoomSettings) -> Result<bool, Fault>
         || new.topic.as_ref().is_some_and(|topic| topic.as_str() != room.topic)
         || new.kind.is_some_and(|kind| kind != room.kind)
         || new.history.is_some_and(|history| history != room.history)
-        || new.archived.is_some_and(|archived| archived != room.archived))
+        || new.archived.is_some_and(|archived| archived != room.archived)
+        || new.slow_mode.is_some_and(|slow_mode| slow_mode != room.slow_mode)
+        || new.posting.is_some_and(|posting| posting != room.posting))
 }
 
 #[cfg(test)]
@@ -214,8 +235,10 @@ mod tests {
     use super::*;
     use crate::domain::ids::{RoomId, UserId};
     use crate::domain::order::{Revision, Seq};
-    use crate::domain::room::HistoryRule;
-    use chrono::DateTime;
+    use crate::domain::room::{HistoryRule, SlowMode};
+    use chrono::{DateTime, TimeDelta};
+
+    const NOW: Timestamp = DateTime::UNIX_EPOCH;
 
     fn room(kind: RoomKind) -> Room {
         Room {
@@ -234,6 +257,8 @@ mod tests {
             settings_revision: Revision(1),
             last_created_at: DateTime::UNIX_EPOCH,
             member_count: 3,
+            slow_mode: SlowMode::OFF,
+            posting: Role::Member,
         }
     }
 
@@ -250,6 +275,7 @@ mod tests {
             by: None,
             reason: None,
             changed_at: DateTime::UNIX_EPOCH,
+            silenced_until: None,
         }
     }
 
@@ -259,7 +285,7 @@ mod tests {
         let actor = person(&room, MemberState::Joined, role);
         let subject = other.map(|(state, role)| person(&room, state, role));
         let about = subject.as_ref().map_or_else(UserId::generate, |subject| subject.user);
-        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: subject.as_ref(), owners: 1 };
+        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: subject.as_ref(), owners: 1, now: NOW };
         decide_change(&at, &change(about))
     }
 
@@ -283,6 +309,80 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_needs_more_power_than_the_silenced_and_reaches_who_left() {
+        use MemberState::{Joined, Left};
+        let silence = |user| RoomChange::Silence { user, until: NOW + TimeDelta::hours(1), reason: None };
+        let unsilence = |user| RoomChange::Unsilence { user };
+        let cases = [
+            (Role::Member, Some((Joined, Role::Member)), Err(Fault::NotAllowed)),
+            (Role::Moderator, Some((Joined, Role::Member)), Ok(true)),
+            (Role::Moderator, Some((Joined, Role::Moderator)), Err(Fault::NotAllowed)),
+            (Role::Moderator, Some((Joined, Role::Owner)), Err(Fault::NotAllowed)),
+            (Role::Owner, Some((Joined, Role::Moderator)), Ok(true)),
+            (Role::Owner, Some((Joined, Role::Owner)), Err(Fault::NotAllowed)),
+            (Role::Moderator, Some((Left, Role::Member)), Ok(true)),
+            (Role::Moderator, None, Err(Fault::NotFound)),
+        ];
+        for (actor, other, expected) in cases {
+            assert_eq!(decide(actor, other, silence), expected, "{actor:?} over {other:?}");
+            // Of somebody who is not silenced there is nothing to end.
+            let ended = if expected == Err(Fault::NotAllowed) { expected } else { Ok(false) };
+            assert_eq!(decide(actor, other, unsilence), ended, "{actor:?} over {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_silence_has_an_end_in_the_future_and_asking_for_it_again_is_no_change() {
+        let room = room(RoomKind::Public);
+        let moderator = person(&room, MemberState::Joined, Role::Moderator);
+        let silenced_until = |until| Member { silenced_until: until, ..person(&room, MemberState::Joined, Role::Member) };
+        let decide = |known: Option<Timestamp>, until: Option<Timestamp>| {
+            let subject = silenced_until(known);
+            let at = Standing {
+                room: &room,
+                actor: Some(&moderator),
+                admin: false,
+                subject: Some(&subject),
+                owners: 1,
+                now: NOW + TimeDelta::days(1),
+            };
+            let user = subject.user;
+            let change = until.map_or(RoomChange::Unsilence { user }, |until| RoomChange::Silence { user, until, reason: None });
+            decide_change(&at, &change)
+        };
+        let days = |days| Some(NOW + TimeDelta::days(days));
+        let longest = 1 + i64::try_from(Member::SILENCE_DAYS_MAX).unwrap();
+        let cases = [
+            (None, days(1), Err(Fault::BadRequest)),
+            (None, days(2), Ok(true)),
+            (days(2), days(2), Ok(false)),
+            (days(3), days(2), Ok(true)),
+            (days(1), days(1), Ok(false)),
+            (None, days(longest), Ok(true)),
+            (None, days(longest + 1), Err(Fault::BadRequest)),
+            (days(2), None, Ok(true)),
+            // It has ended by itself.
+            (days(1), None, Ok(false)),
+            (None, None, Ok(false)),
+        ];
+        for (known, until, expected) in cases {
+            assert_eq!(decide(known, until), expected, "{known:?} to {until:?}");
+        }
+    }
+
+    #[test]
+    fn in_direct_and_group_rooms_nobody_is_silenced() {
+        for kind in [RoomKind::Direct, RoomKind::Group] {
+            let room = room(kind);
+            let (actor, subject) =
+                (person(&room, MemberState::Joined, Role::Owner), person(&room, MemberState::Joined, Role::Member));
+            let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: Some(&subject), owners: 1, now: NOW };
+            let (user, until) = (subject.user, NOW + TimeDelta::hours(1));
+            assert_eq!(decide_change(&at, &RoomChange::Silence { user, until, reason: None }), Err(Fault::NotAllowed));
+        }
+    }
+
+    #[test]
     fn last_owner_cannot_leave_others_behind() {
         assert_eq!(decide(Role::Owner, None, |_| RoomChange::Leave), Err(Fault::LastOwner));
         assert_eq!(decide(Role::Member, None, |_| RoomChange::Leave), Ok(true));
@@ -300,6 +400,8 @@ mod tests {
             RoomChange::Kick { user, reason: None },
             RoomChange::Ban { user, reason: None },
             RoomChange::Unban { user },
+            RoomChange::Silence { user, until: NOW + TimeDelta::hours(1), reason: None },
+            RoomChange::Unsilence { user },
             RoomChange::SetRole { user, role: Role::Moderator },
             RoomChange::Transfer { user },
             RoomChange::Settings(RoomSettings::default()),
@@ -309,14 +411,14 @@ mod tests {
         for kind in [RoomKind::Private, RoomKind::Direct, RoomKind::Group] {
             for archived in [false, true] {
                 let room = Room { archived, ..room(kind) };
-                let at = Standing { room: &room, actor: None, admin: true, subject: None, owners: 1 };
+                let at = Standing { room: &room, actor: None, admin: true, subject: None, owners: 1, now: NOW };
                 for change in &changes {
                     assert_eq!(decide_change(&at, change), Err(Fault::NotFound), "{kind:?} {change:?}");
                 }
             }
         }
         let room = room(RoomKind::Private);
-        let at = Standing { room: &room, actor: None, admin: false, subject: None, owners: 1 };
+        let at = Standing { room: &room, actor: None, admin: false, subject: None, owners: 1, now: NOW };
         assert_eq!(decide_change(&at, &RoomChange::JoinByLink { secret_hash: [0; 32] }), Ok(true));
     }
 
@@ -324,7 +426,7 @@ mod tests {
     fn banned_person_stays_out_by_every_door() {
         let room = room(RoomKind::Public);
         let actor = person(&room, MemberState::Banned, Role::Member);
-        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: None, owners: 1 };
+        let at = Standing { room: &room, actor: Some(&actor), admin: false, subject: None, owners: 1, now: NOW };
         for change in [RoomChange::Join, RoomChange::JoinByLink { secret_hash: [0; 32] }] {
             assert_eq!(decide_change(&at, &change), Err(Fault::Banned));
         }
@@ -335,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_need_an_owner_but_the_topic_only_a_moderator() {
+    fn settings_need_an_owner_but_topic_and_slow_mode_only_a_moderator() {
         let settings = |change: fn(&mut RoomSettings)| {
             let mut settings = RoomSettings::default();
             change(&mut settings);
@@ -343,6 +445,18 @@ mod tests {
         };
         let topic = settings(|s| s.topic = crate::domain::text::Topic::parse("news").ok());
         let archive = settings(|s| s.archived = Some(true));
+        let slow = settings(|s| s.slow_mode = SlowMode::parse(30).ok());
+        let read_only = settings(|s| s.posting = Some(Role::Moderator));
+        let both = RoomSettings { slow_mode: slow.slow_mode, ..read_only.clone() };
+        for (settings, member, moderator) in [
+            (slow, Err(Fault::NotAllowed), Ok(true)),
+            (read_only, Err(Fault::NotAllowed), Err(Fault::NotAllowed)),
+            (both, Err(Fault::NotAllowed), Err(Fault::NotAllowed)),
+        ] {
+            assert_eq!(decide(Role::Member, None, |_| RoomChange::Settings(settings.clone())), member);
+            assert_eq!(decide(Role::Moderator, None, |_| RoomChange::Settings(settings.clone())), moderator);
+            assert_eq!(decide(Role::Owner, None, |_| RoomChange::Settings(settings.clone())), Ok(true));
+        }
         assert_eq!(decide(Role::Moderator, None, |_| RoomChange::Settings(topic.clone())), Ok(true));
         assert_eq!(decide(Role::Member, None, |_| RoomChange::Settings(topic.clone())), Err(Fault::NotAllowed));
         assert_eq!(decide(Role::Moderator, None, |_| RoomChange::Settings(archive.clone())), Err(Fault::NotAllowed));

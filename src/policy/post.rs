@@ -3,22 +3,146 @@
 use crate::domain::fault::Fault;
 use crate::domain::member::{Member, MemberState};
 use crate::domain::room::{Room, RoomKind};
+use crate::domain::time::Timestamp;
 
-/// Decides a post. `member` is the author's row in `room`, if there is one.
+/// Decides a post, and all else that is a way of speaking: editing, reacting, typing. `member` is the author's row in `room`, if there is one.
+///
+/// Slow mode is not asked here: it goes by the author's last post, which is known under the room's lock alone.
 ///
 /// # Errors
 /// The fault the author sees. A stranger to a room that is not public, or who has left it, learns nothing of it: [`Fault::NotFound`].
-pub fn may_post(room: &Room, member: Option<&Member>) -> Result<(), Fault> {
+pub fn may_post(room: &Room, member: Option<&Member>, now: Timestamp) -> Result<(), Fault> {
     if room.deleted {
         return Err(Fault::NotFound);
     }
-    match member.map(|member| member.state) {
-        Some(MemberState::Joined) if room.archived => Err(Fault::RoomArchived),
-        Some(MemberState::Joined) => Ok(()),
-        Some(MemberState::Banned) => Err(Fault::Banned),
-        Some(MemberState::Invited) => Err(Fault::NotMember),
-        // Who left is as who never came: rooms in memory do not know them apart.
-        Some(MemberState::Left) | None if room.kind == RoomKind::Public => Err(Fault::NotMember),
-        Some(MemberState::Left) | None => Err(Fault::NotFound),
+    // Who left is as who never came: rooms in memory do not know them apart.
+    let Some(member) = member.filter(|member| member.state != MemberState::Left) else {
+        return Err(if room.kind == RoomKind::Public { Fault::NotMember } else { Fault::NotFound });
+    };
+    match member.state {
+        MemberState::Banned => Err(Fault::Banned),
+        MemberState::Invited | MemberState::Left => Err(Fault::NotMember),
+        MemberState::Joined if room.archived => Err(Fault::RoomArchived),
+        MemberState::Joined if member.is_silenced(now) => Err(Fault::Silenced),
+        MemberState::Joined if member.role < room.posting => Err(Fault::NotAllowed),
+        MemberState::Joined => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{RoomId, UserId};
+    use crate::domain::member::Role;
+    use crate::domain::order::{Revision, Seq};
+    use crate::domain::room::{HistoryRule, SlowMode};
+    use chrono::{DateTime, TimeDelta};
+
+    const NOW: Timestamp = DateTime::UNIX_EPOCH;
+
+    fn room(kind: RoomKind, posting: Role) -> Room {
+        Room {
+            id: RoomId::generate(),
+            kind,
+            name: "hall".into(),
+            topic: String::new(),
+            history: HistoryRule::All,
+            archived: false,
+            deleted: false,
+            created_by: UserId::generate(),
+            created_at: NOW,
+            last_seq: Seq(0),
+            head: Revision(3),
+            policy_revision: Revision(1),
+            settings_revision: Revision(1),
+            last_created_at: NOW,
+            member_count: 3,
+            slow_mode: SlowMode::parse(60).unwrap(),
+            posting,
+        }
+    }
+
+    fn person(room: &Room, state: MemberState, role: Role) -> Member {
+        Member {
+            room: room.id,
+            user: UserId::generate(),
+            state,
+            role,
+            visible_from_seq: Seq(1),
+            joined_revision: Revision(1),
+            revision: Revision(1),
+            stream_revision: Revision(1),
+            by: None,
+            reason: None,
+            changed_at: NOW,
+            silenced_until: None,
+        }
+    }
+
+    const ROLES: [Role; 3] = [Role::Member, Role::Moderator, Role::Owner];
+
+    #[test]
+    fn who_is_in_posts_by_role_and_rule_of_the_room() {
+        // Who may post where members, moderators, owners may.
+        let table = [
+            (Role::Member, [Ok(()), Ok(()), Ok(())]),
+            (Role::Moderator, [Err(Fault::NotAllowed), Ok(()), Ok(())]),
+            (Role::Owner, [Err(Fault::NotAllowed), Err(Fault::NotAllowed), Ok(())]),
+        ];
+        for (posting, expected) in table {
+            let room = room(RoomKind::Public, posting);
+            let got = ROLES.map(|role| may_post(&room, Some(&person(&room, MemberState::Joined, role)), NOW));
+            assert_eq!(got, expected, "posting: {posting:?}");
+        }
+    }
+
+    #[test]
+    fn a_silence_holds_for_every_role_and_rule_and_ends_by_itself() {
+        for posting in ROLES {
+            let room = room(RoomKind::Private, posting);
+            for role in ROLES {
+                let until = NOW + TimeDelta::minutes(5);
+                let free = person(&room, MemberState::Joined, role);
+                let silenced = Member { silenced_until: Some(until), ..free.clone() };
+                for (minutes, expected) in [(0, Err(Fault::Silenced)), (4, Err(Fault::Silenced))] {
+                    assert_eq!(may_post(&room, Some(&silenced), NOW + TimeDelta::minutes(minutes)), expected, "{role:?}");
+                }
+                let as_ever = may_post(&room, Some(&free), NOW);
+                for later in [until, until + TimeDelta::minutes(1)] {
+                    assert_eq!(may_post(&room, Some(&silenced), later), as_ever, "{role:?} where {posting:?} may post");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn archived_is_said_before_silenced_and_both_to_those_who_are_in_only() {
+        let cases = [
+            (MemberState::Joined, Fault::RoomArchived, Fault::Silenced),
+            (MemberState::Invited, Fault::NotMember, Fault::NotMember),
+            (MemberState::Left, Fault::NotFound, Fault::NotFound),
+            (MemberState::Banned, Fault::Banned, Fault::Banned),
+        ];
+        for role in ROLES {
+            for (state, archived, open) in cases {
+                let room = room(RoomKind::Private, Role::Owner);
+                let member = Member { silenced_until: Some(NOW + TimeDelta::hours(1)), ..person(&room, state, role) };
+                assert_eq!(may_post(&room, Some(&member), NOW), Err(open), "{role:?} {state:?}");
+                let room = Room { archived: true, ..room };
+                assert_eq!(may_post(&room, Some(&member), NOW), Err(archived), "{role:?} {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn strangers_learn_of_public_rooms_only() {
+        for (kind, expected) in [
+            (RoomKind::Public, Fault::NotMember),
+            (RoomKind::Private, Fault::NotFound),
+            (RoomKind::Direct, Fault::NotFound),
+            (RoomKind::Group, Fault::NotFound),
+        ] {
+            assert_eq!(may_post(&room(kind, Role::Member), None, NOW), Err(expected), "{kind:?}");
+        }
     }
 }

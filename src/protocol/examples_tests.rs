@@ -62,6 +62,8 @@ fn lobby(topic: &str, revision: u64) -> item::Room {
         topic: topic.into(),
         history: HistoryRule::All,
         archived: false,
+        slow_mode_s: 0,
+        posting: Role::Member,
         revision: Revision(revision),
         created_by: id("b2"),
         created_at: at("09:00:00"),
@@ -108,7 +110,13 @@ fn message() -> item::Item {
 }
 
 fn items() -> Value {
-    let member = item::Member { user: id("b2"), state: MemberState::Joined, role: Role::Member, revision: Revision(21) };
+    let member = item::Member {
+        user: id("b2"),
+        state: MemberState::Joined,
+        role: Role::Member,
+        revision: Revision(21),
+        silenced_until: None,
+    };
     let notice = item::Notice {
         revision: Revision(21),
         after_seq: Seq(12),

@@ -283,7 +283,7 @@ impl RoomActor {
     /// Has a group stored as it is decided now. It counts as in flight already.
     pub(super) fn append(&mut self, mut group: PostGroup, ctx: &mut Context<Self>) {
         let Some(awake) = &self.awake else { return group.refuse(self.absence.into()) };
-        let append = posting::decide(&awake.membership, &group.posts);
+        let append = posting::decide(&awake.membership, &group.posts, self.with.clock.now());
         let under = append.policy_revision;
         group.owed.stake();
         let outcome = self.with.persistence.append_until(append, group.deadline);
@@ -405,7 +405,7 @@ fn count(posts: &[PostOutcome]) {
         let outcome = match post {
             PostOutcome::Stored(_) => "stored",
             PostOutcome::Repeat { .. } => "repeated",
-            PostOutcome::Refused(fault) => fault.row().code,
+            PostOutcome::Refused(refusal) => refusal.fault.row().code,
         };
         metrics::counter!(names::POSTS, "outcome" => outcome).increment(1);
     }

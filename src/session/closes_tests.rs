@@ -45,6 +45,7 @@ fn after_hello(fault: Fault) -> Option<Close> {
         Fault::TooSlow
         | Fault::PreviousRefused
         | Fault::Busy
+        | Fault::SlowMode
         | Fault::Unavailable
         | Fault::OutcomeUnknown
         | Fault::Draining
@@ -69,6 +70,7 @@ fn after_hello(fault: Fault) -> Option<Close> {
         | Fault::NotMember
         | Fault::Banned
         | Fault::RoomArchived
+        | Fault::Silenced
         | Fault::LastOwner
         | Fault::NotFound
         | Fault::MethodNotAllowed

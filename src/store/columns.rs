@@ -111,6 +111,10 @@ codes!(NoticeKind {
     AccessChanged = 12,
     Archived = 13,
     Unarchived = 14,
+    Silenced = 15,
+    Unsilenced = 16,
+    SlowModeChanged = 17,
+    PostingChanged = 18,
 });
 
 /// A number for a column. Numbers of ours stay below 2^53.
@@ -160,10 +164,10 @@ mod tests {
 
     #[test]
     fn every_code_comes_back_as_its_word() {
-        for code in 0..15 {
+        for code in 0..19 {
             assert_eq!(NoticeKind::from_code(code).unwrap().code(), code);
         }
-        assert!(matches!(NoticeKind::from_code(15), Err(StoreError::Corrupt(_))));
+        assert!(matches!(NoticeKind::from_code(19), Err(StoreError::Corrupt(_))));
         assert!(Role::Owner.code() < Role::Moderator.code() && Role::Moderator.code() < Role::Member.code());
     }
 

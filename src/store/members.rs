@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::backend::Db;
-use super::columns::{Code, Id};
+use super::columns::{Code, Id, at};
 use super::error::StoreError;
 use super::page::Page;
 use super::people::{PERSON, UserRow};
@@ -16,6 +16,7 @@ use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState, NamedMember, Role};
 use crate::domain::room::{Room, RoomKind};
 use crate::domain::stream::Membership;
+use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::policy;
 
@@ -44,9 +45,37 @@ pub async fn page(
         .limit(Page::<NamedMember>::one_more(limit))
         .select((members::all_columns, users::name, users::display_name));
     let rows: Vec<(MemberRow, String, String)> = each!(db, |c| query.load(c).await)?;
-    let named =
-        |(row, name, display_name): (MemberRow, String, String)| Ok(NamedMember { member: row.try_into()?, name, display_name });
     Page::cut(rows.into_iter().map(named), limit)
+}
+
+/// Who is silenced in a room, whether in it or not: whose silence ends first stands first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn silenced(
+    db: &mut Db,
+    room: RoomId,
+    now: Timestamp,
+    after: Option<(Timestamp, UserId)>,
+    limit: usize,
+) -> Result<Page<NamedMember>, StoreError> {
+    // What has ended since the page before is left out.
+    let after = after.filter(|(until, _)| *until > now);
+    let (after_until, after_user) = after.map_or((at(now), Id([0xff; 16])), |(until, user)| (at(until), user.into()));
+    let query = members::table
+        .inner_join(users::table.on(users::id.eq(members::user)))
+        .filter(members::room.eq(Id::from(room)))
+        .filter(members::silenced_until.ge(after_until))
+        .filter(members::silenced_until.gt(after_until).or(members::user.gt(after_user)))
+        .order((members::silenced_until, members::user))
+        .limit(Page::<NamedMember>::one_more(limit))
+        .select((members::all_columns, users::name, users::display_name));
+    let rows: Vec<(MemberRow, String, String)> = each!(db, |c| query.load(c).await)?;
+    Page::cut(rows.into_iter().map(named), limit)
+}
+
+fn named((row, name, display_name): (MemberRow, String, String)) -> Result<NamedMember, StoreError> {
+    Ok(NamedMember { member: row.try_into()?, name, display_name })
 }
 
 /// Everybody who ever had to do with a room. When it was deleted, those who were in it are among them, however far their memberships

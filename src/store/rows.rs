@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::schema::{members, messages, notices, rooms};
 use crate::domain::member::Member;
 use crate::domain::message::{Message, Notice};
-use crate::domain::room::Room;
+use crate::domain::room::{Room, SlowMode};
 
 /// A row of `rooms`.
 #[derive(Clone, Debug, Queryable, Insertable, AsChangeset)]
@@ -33,6 +33,8 @@ pub struct RoomRow {
     pub settings_revision: i64,
     pub last_created_at: NaiveDateTime,
     pub member_count: i64,
+    pub slow_mode: i64,
+    pub posting: i16,
 }
 
 impl From<&Room> for RoomRow {
@@ -55,6 +57,8 @@ impl From<&Room> for RoomRow {
             settings_revision: int(room.settings_revision.0),
             last_created_at: at(room.last_created_at),
             member_count: int(room.member_count),
+            slow_mode: int(room.slow_mode.seconds()),
+            posting: room.posting.code(),
         }
     }
 }
@@ -79,8 +83,18 @@ impl TryFrom<RoomRow> for Room {
             settings_revision: revision(row.settings_revision)?,
             last_created_at: row.last_created_at.and_utc(),
             member_count: number(row.member_count)?,
+            slow_mode: slow_mode(row.slow_mode)?,
+            posting: Code::from_code(row.posting)?,
         })
     }
+}
+
+/// The pause of a room's slow mode.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn slow_mode(seconds: i64) -> Result<SlowMode, StoreError> {
+    SlowMode::parse(number(seconds)?).map_err(|_| StoreError::Corrupt(format!("{seconds} s is no slow mode")))
 }
 
 /// A row of `members`.
@@ -98,6 +112,10 @@ pub struct MemberRow {
     pub by_user: Option<Id>,
     pub reason: Option<String>,
     pub changed_at: NaiveDateTime,
+    pub silenced_until: Option<NaiveDateTime>,
+    /// Only an append sets it: an update leaves it alone.
+    #[diesel(skip_update)]
+    pub last_post_at: Option<NaiveDateTime>,
 }
 
 impl From<&Member> for MemberRow {
@@ -114,6 +132,8 @@ impl From<&Member> for MemberRow {
             by_user: member.by.map(Id::from),
             reason: member.reason.clone(),
             changed_at: at(member.changed_at),
+            silenced_until: member.silenced_until.map(at),
+            last_post_at: None,
         }
     }
 }
@@ -134,6 +154,7 @@ impl TryFrom<MemberRow> for Member {
             by: row.by_user.map(Into::into),
             reason: row.reason,
             changed_at: row.changed_at.and_utc(),
+            silenced_until: row.silenced_until.map(|until| until.and_utc()),
         })
     }
 }

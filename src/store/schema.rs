@@ -45,6 +45,8 @@ diesel::table! {
         settings_revision -> BigInt,
         last_created_at -> Timestamp,
         member_count -> BigInt,
+        slow_mode -> BigInt,
+        posting -> SmallInt,
     }
 }
 
@@ -61,6 +63,8 @@ diesel::table! {
         by_user -> Nullable<Binary>,
         reason -> Nullable<Text>,
         changed_at -> Timestamp,
+        silenced_until -> Nullable<Timestamp>,
+        last_post_at -> Nullable<Timestamp>,
     }
 }
 

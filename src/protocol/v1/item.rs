@@ -60,6 +60,9 @@ pub struct Member {
     /// The room's revision at which it last changed.
     #[schema(value_type = u64)]
     pub revision: Revision,
+    /// Until when they may not post, if a moderator has silenced them; one that has passed means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silenced_until: Option<DateTime<Utc>>,
 }
 
 /// A timeline line without a `seq`: it stands after the message `after_seq`, ordered by `revision`.
@@ -81,7 +84,7 @@ pub struct Notice {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<UserId>,
-    /// The new name, topic or role, or why somebody was kicked. Why somebody was banned stands in the list of bans only.
+    /// The new name, topic or role, or why somebody was kicked or silenced. Why somebody was banned stands in the list of bans only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// When, UTC.
@@ -106,6 +109,11 @@ pub struct Room {
     pub history: HistoryRule,
     /// Closed for posts.
     pub archived: bool,
+    /// Seconds between two posts of a member below moderator; 0: as they like.
+    pub slow_mode_s: u64,
+    /// The least role that may post: `member`, `moderator` or `owner`.
+    #[schema(value_type = String)]
+    pub posting: Role,
     /// The revision at which these settings last changed.
     #[schema(value_type = u64)]
     pub revision: Revision,
@@ -156,7 +164,13 @@ impl From<&message::Message> for Message {
 
 impl From<&member::Member> for Member {
     fn from(member: &member::Member) -> Self {
-        Self { user: member.user, state: member.state, role: member.role, revision: member.revision }
+        Self {
+            user: member.user,
+            state: member.state,
+            role: member.role,
+            revision: member.revision,
+            silenced_until: member.silenced_until,
+        }
     }
 }
 
@@ -183,6 +197,8 @@ impl From<&room::Room> for Room {
             topic: room.topic.clone(),
             history: room.history,
             archived: room.archived,
+            slow_mode_s: room.slow_mode.seconds(),
+            posting: room.posting,
             revision: room.settings_revision,
             created_by: room.created_by,
             created_at: room.created_at,

@@ -14,6 +14,7 @@ use crate::domain::member::{Member, MemberState};
 use crate::domain::message::Item;
 use crate::domain::order::Revision;
 use crate::domain::room::Room;
+use crate::domain::time::Timestamp;
 use crate::policy::{Sight, may_post, may_read};
 
 use super::order::Committed;
@@ -48,8 +49,8 @@ impl Membership {
     ///
     /// # Errors
     /// What the person sees.
-    pub fn may_post(&self, user: UserId) -> Result<(), Fault> {
-        may_post(&self.room, self.members.get(&user))
+    pub fn may_post(&self, user: UserId, now: Timestamp) -> Result<(), Fault> {
+        may_post(&self.room, self.members.get(&user), now)
     }
 
     /// What does this person see?
@@ -124,7 +125,7 @@ pub(crate) mod tests {
     use crate::domain::member::{MemberState, Role};
     use crate::domain::message::Changes;
     use crate::domain::order::Seq;
-    use crate::domain::room::{HistoryRule, RoomKind};
+    use crate::domain::room::{HistoryRule, RoomKind, SlowMode};
     use chrono::DateTime;
 
     pub(crate) fn room(head: u64, policy_revision: u64) -> Room {
@@ -144,6 +145,8 @@ pub(crate) mod tests {
             settings_revision: Revision(1),
             last_created_at: DateTime::UNIX_EPOCH,
             member_count: 1,
+            slow_mode: SlowMode::OFF,
+            posting: Role::Member,
         }
     }
 
@@ -160,6 +163,7 @@ pub(crate) mod tests {
             by: None,
             reason: None,
             changed_at: DateTime::UNIX_EPOCH,
+            silenced_until: None,
         }
     }
 
@@ -172,10 +176,10 @@ pub(crate) mod tests {
     fn a_kick_that_is_applied_raises_the_claim_and_ends_the_right() {
         let user = UserId::generate();
         let mut membership = Membership::new(room(3, 2), vec![member(user, MemberState::Joined, 2)]);
-        assert_eq!(membership.may_post(user), Ok(()));
+        assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Ok(()));
         let kicked = Item::Member(member(user, MemberState::Left, 4));
         membership.apply(&change(4, vec![kicked], Some(room(4, 4))));
-        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
+        assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::NotFound));
         assert_eq!(membership.sight(user), Err(Fault::NotFound));
         assert_eq!(membership.policy_revision(), Revision(4));
     }
@@ -192,9 +196,9 @@ pub(crate) mod tests {
             assert_eq!(membership.members.len(), 1);
         }
         membership.apply(&change(2004, vec![Item::Member(member(banned, MemberState::Banned, 2004))], None));
-        assert_eq!((membership.members.len(), membership.may_post(banned)), (2, Err(Fault::Banned)));
+        assert_eq!((membership.members.len(), membership.may_post(banned, DateTime::UNIX_EPOCH)), (2, Err(Fault::Banned)));
         membership.reload(room(2005, 2005), vec![member(stays, MemberState::Joined, 2), member(banned, MemberState::Left, 2005)]);
-        assert_eq!((membership.members.len(), membership.may_post(stays)), (1, Ok(())));
+        assert_eq!((membership.members.len(), membership.may_post(stays, DateTime::UNIX_EPOCH)), (1, Ok(())));
         membership.reload(room(2006, 2006), vec![]);
         assert_eq!(membership.members.len(), 0, "whom a reload does not bring has left");
     }
@@ -207,7 +211,7 @@ pub(crate) mod tests {
         let joined = Item::Member(member(user, MemberState::Joined, 4));
         membership.apply(&change(4, vec![joined, Item::Room(Box::new(newer))], None));
         assert_eq!(membership.policy_revision(), Revision(2));
-        assert_eq!(membership.may_post(user), Err(Fault::RoomArchived));
+        assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::RoomArchived));
     }
 
     #[test]
@@ -215,7 +219,7 @@ pub(crate) mod tests {
         let user = UserId::generate();
         let mut membership = Membership::new(room(9, 9), vec![member(user, MemberState::Left, 8)]);
         membership.apply(&change(6, vec![Item::Member(member(user, MemberState::Joined, 6))], None));
-        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
+        assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::NotFound));
         membership.reload(room(7, 7), vec![member(user, MemberState::Joined, 6)]);
         assert_eq!(membership.policy_revision(), Revision(9));
     }
@@ -224,8 +228,8 @@ pub(crate) mod tests {
     fn reloading_brings_what_was_missed() {
         let user = UserId::generate();
         let mut membership = Membership::new(room(3, 2), vec![]);
-        assert_eq!(membership.may_post(user), Err(Fault::NotFound));
+        assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::NotFound));
         membership.reload(room(5, 5), vec![member(user, MemberState::Joined, 5)]);
-        assert_eq!((membership.may_post(user), membership.policy_revision()), (Ok(()), Revision(5)));
+        assert_eq!((membership.may_post(user, DateTime::UNIX_EPOCH), membership.policy_revision()), (Ok(()), Revision(5)));
     }
 }

@@ -67,8 +67,8 @@ impl InFlight {
 
 /// What is to be appended for a group, each post with its verdict.
 #[must_use]
-pub fn decide(membership: &Membership, posts: &[Post]) -> Append {
-    let mut posts: Vec<_> = posts.iter().map(|post| (post.clone(), membership.may_post(post.author))).collect();
+pub fn decide(membership: &Membership, posts: &[Post], now: Timestamp) -> Append {
+    let mut posts: Vec<_> = posts.iter().map(|post| (post.clone(), membership.may_post(post.author, now))).collect();
     if posts.len() > 1 && faults::hit("room.swap_pair") {
         posts.swap(0, 1);
     }
@@ -89,7 +89,7 @@ fn answer(outcome: &PostOutcome) -> Result<Posted, Refusal> {
         PostOutcome::Repeat { seq, revision, created_at } => {
             Ok(Posted { seq: *seq, revision: *revision, created_at: *created_at, repeat: true })
         }
-        PostOutcome::Refused(fault) => Err((*fault).into()),
+        PostOutcome::Refused(refusal) => Err(*refusal),
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         let (in_, out) = (UserId::generate(), UserId::generate());
         let membership =
             Membership::new(room(5, 4), vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)]);
-        let append = decide(&membership, &[post(in_, "a"), post(out, "b"), post(in_, "c")]);
+        let append = decide(&membership, &[post(in_, "a"), post(out, "b"), post(in_, "c")], DateTime::UNIX_EPOCH);
         assert_eq!(append.policy_revision, Revision(4));
         let texts: Vec<_> = append.posts.iter().map(|(post, _)| post.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "c"]);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_run_is_one_piece_and_a_gap_in_it_makes_two() {
-        let refused = PostOutcome::Refused(Fault::Banned);
+        let refused = PostOutcome::Refused(Fault::Banned.into());
         let pieces = changes(room(0, 0).id, vec![stored(4), refused, stored(5), stored(7)], 1000);
         let spans: Vec<_> = pieces.iter().map(|piece| (piece.from.0, piece.to.0, piece.items.len())).collect();
         assert_eq!(spans, [(3, 5, 2), (6, 7, 1)]);

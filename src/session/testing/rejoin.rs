@@ -30,6 +30,7 @@ impl Fake {
             by: None,
             reason: None,
             changed_at: Timestamp::UNIX_EPOCH,
+            silenced_until: None,
         });
         kept.items.push(member.clone());
         let envelope = Arc::new(Envelope::new(Changes { room, from, to, items: vec![member] }));

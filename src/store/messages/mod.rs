@@ -8,6 +8,7 @@
 //! *Must not know*: why a post is refused (the room decided), how batches come about (persistence).
 
 mod mysql;
+mod slow;
 mod sqlite;
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,11 +21,12 @@ use super::backend::Db;
 use super::columns::{Id, at, int, revision, seq};
 use super::error::{StoreError, UNIQUE_KEY};
 use super::operation::{Operation, Reply};
-use super::rows::MessageRow;
-use crate::domain::fault::Fault;
+use super::rows::{MessageRow, slow_mode};
+use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Message, Post};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::room::SlowMode;
 use crate::domain::time::Timestamp;
 use crate::faults;
 
@@ -70,7 +72,7 @@ pub enum PostOutcome {
         created_at: Timestamp,
     },
     /// It is not stored.
-    Refused(Fault),
+    Refused(Refusal),
 }
 
 /// A batch as an operation.
@@ -101,23 +103,25 @@ pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<V
     let appends = &breach::forget_repeats(appends);
     let rooms: BTreeSet<Id> = appends.iter().map(|append| append.room.into()).collect();
     let counters = lock(db, rooms.into_iter().collect()).await?;
+    let pauses = slow::Pauses::read(db, &counters, appends).await?;
     // A repeat is rare, and the unique key finds it too. Where a question costs a round trip it is asked in advance only if a verdict
     // depends on the answer. Only for one INSERT, which goes as a whole: of several the first would stay, and look like repeats.
     let posts: usize = appends.iter().map(|append| append.posts.len()).sum();
     if matches!(db, Db::Mysql(_)) && posts <= mysql::ROWS_PER_INSERT && appends.iter().all(|append| is_plain(append, &counters)) {
-        match decide_and_write(db, Batch::new(now, counters.clone(), HashMap::new()), appends).await {
+        match decide_and_write(db, Batch::new(now, counters.clone(), HashMap::new(), pauses.clone()), appends).await {
             Err(StoreError::RowRefused(UNIQUE_KEY)) => {}
             done => return done,
         }
     }
     let keys: BTreeSet<Key> = appends.iter().flat_map(keys).collect();
     let stored = repeats(db, keys.into_iter().collect()).await?;
-    decide_and_write(db, Batch::new(now, counters, stored), appends).await
+    decide_and_write(db, Batch::new(now, counters, stored, pauses), appends).await
 }
 
 /// Nothing is to be refused, so it makes no difference what is a repeat as long as none is stored again.
 fn is_plain(append: &Append, counters: &HashMap<Id, Counter>) -> bool {
-    let fresh = |counter: &Counter| counter.policy_revision == int(append.policy_revision.0);
+    let fresh =
+        |counter: &Counter| counter.policy_revision == int(append.policy_revision.0) && counter.slow_mode == SlowMode::OFF;
     counters.get(&append.room.into()).is_none_or(fresh) && append.posts.iter().all(|(_, verdict)| verdict.is_ok())
 }
 
@@ -163,6 +167,7 @@ struct Counter {
     head: i64,
     policy_revision: i64,
     last_created_at: NaiveDateTime,
+    slow_mode: SlowMode,
     added: i64,
 }
 
@@ -173,11 +178,12 @@ struct Batch {
     /// What was stored before, and what this batch has stored so far: a repeat may stand in the same batch.
     stored: HashMap<Key, StoredPost>,
     rows: Vec<MessageRow>,
+    pauses: slow::Pauses,
 }
 
 impl Batch {
-    fn new(now: Timestamp, counters: HashMap<Id, Counter>, stored: HashMap<Key, StoredPost>) -> Self {
-        Self { now, counters, stored, rows: Vec::new() }
+    fn new(now: Timestamp, counters: HashMap<Id, Counter>, stored: HashMap<Key, StoredPost>, pauses: slow::Pauses) -> Self {
+        Self { now, counters, stored, rows: Vec::new(), pauses }
     }
 
     fn decide(&mut self, append: &Append) -> Result<AppendOutcome, StoreError> {
@@ -193,14 +199,17 @@ impl Batch {
         let mut previous_refused = false;
         for (post, verdict) in &append.posts {
             let outcome = match (self.repeat(append.room, post)?, verdict) {
-                (_, Err(fault)) if faults::hit("store.verdict_first") => PostOutcome::Refused(*fault),
+                (_, Err(fault)) if faults::hit("store.verdict_first") => PostOutcome::Refused((*fault).into()),
                 (Some(repeat), _) => repeat,
-                (None, _) if previous_refused => PostOutcome::Refused(Fault::PreviousRefused),
-                (None, Err(fault)) => PostOutcome::Refused(*fault),
-                (None, Ok(())) => PostOutcome::Stored(self.number(append.room, &mut counter, post)?),
+                (None, _) if previous_refused => PostOutcome::Refused(Fault::PreviousRefused.into()),
+                (None, Err(fault)) => PostOutcome::Refused((*fault).into()),
+                (None, Ok(())) => match self.pauses.rest(room, post.author.into(), self.now) {
+                    Some(rest) => PostOutcome::Refused(Refusal::slow_mode(rest)),
+                    None => PostOutcome::Stored(self.number(append.room, &mut counter, post)?),
+                },
             };
             // What the sender will send again must not be overtaken by what it sent after it (I1).
-            previous_refused |= matches!(&outcome, PostOutcome::Refused(fault) if fault.row().retry);
+            previous_refused |= matches!(&outcome, PostOutcome::Refused(refusal) if refusal.fault.row().retry);
             posts.push(outcome);
         }
         self.counters.insert(room, counter);
@@ -210,7 +219,7 @@ impl Batch {
     fn repeat(&self, room: RoomId, post: &Post) -> Result<Option<PostOutcome>, StoreError> {
         let Some(stored) = self.stored.get(&key(room, post)) else { return Ok(None) };
         if stored.body_hash != body_hash(post.text.as_str()) {
-            return Ok(Some(PostOutcome::Refused(Fault::ClientIdReused)));
+            return Ok(Some(PostOutcome::Refused(Fault::ClientIdReused.into())));
         }
         let (seq, revision) = (seq(stored.seq)?, revision(stored.revision)?);
         Ok(Some(PostOutcome::Repeat { seq, revision, created_at: stored.created_at.and_utc() }))
@@ -235,13 +244,14 @@ impl Batch {
         };
         let stored = StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
         self.stored.insert(key(room, post), stored);
+        self.pauses.note(row.room, row.author, row.created_at);
         self.rows.push(row.clone());
         row.try_into()
     }
 }
 
-/// What an append needs of `rooms`: id, deleted, last seq, head, policy revision, newest time.
-type CounterRow = (Id, bool, i64, i64, i64, NaiveDateTime);
+/// What an append needs of `rooms`: id, deleted, last seq, head, policy revision, newest time, pause between posts.
+type CounterRow = (Id, bool, i64, i64, i64, NaiveDateTime, i64);
 
 /// Reads the rooms' counters and locks them, in the order of their ids. On SQLite `BEGIN IMMEDIATE` is the lock.
 async fn lock(db: &mut Db, ids: Vec<Id>) -> Result<HashMap<Id, Counter>, StoreError> {
@@ -249,10 +259,11 @@ async fn lock(db: &mut Db, ids: Vec<Id>) -> Result<HashMap<Id, Counter>, StoreEr
         Db::Sqlite(connection) => sqlite::counters(connection, ids).await?,
         Db::Mysql(connection) => mysql::lock_counters(connection, &ids).await?,
     };
-    let counter = |(id, deleted, last_seq, head, policy_revision, last_created_at): CounterRow| {
-        (id, Counter { deleted, last_seq, head, policy_revision, last_created_at, added: 0 })
+    let counter = |(id, deleted, last_seq, head, policy_revision, last_created_at, pause): CounterRow| {
+        let slow_mode = slow_mode(pause)?;
+        Ok((id, Counter { deleted, last_seq, head, policy_revision, last_created_at, slow_mode, added: 0 }))
     };
-    Ok(rows.into_iter().map(counter).collect())
+    rows.into_iter().map(counter).collect()
 }
 
 /// Which of these posts are stored already.
@@ -271,7 +282,7 @@ async fn write(db: &mut Db, batch: Batch) -> Result<(), StoreError> {
         Db::Sqlite(connection) => sqlite::write(connection, batch.rows, raised).await?,
         Db::Mysql(connection) => mysql::write(connection, batch.rows, &raised).await?,
     }
-    Ok(())
+    batch.pauses.write(db).await
 }
 
 #[cfg(feature = "faults")]

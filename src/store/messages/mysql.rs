@@ -17,7 +17,15 @@ pub(super) const ROWS_PER_INSERT: usize = 1000;
 
 /// The rooms' counters, those that exist, locked in the order of their ids.
 pub(super) async fn lock_counters(connection: &mut AsyncMysqlConnection, ids: &[Id]) -> QueryResult<Vec<CounterRow>> {
-    let columns = (rooms::id, rooms::deleted, rooms::last_seq, rooms::head, rooms::policy_revision, rooms::last_created_at);
+    let columns = (
+        rooms::id,
+        rooms::deleted,
+        rooms::last_seq,
+        rooms::head,
+        rooms::policy_revision,
+        rooms::last_created_at,
+        rooms::slow_mode,
+    );
     match ids {
         [id] => rooms::table.select(columns).filter(rooms::id.eq(id)).for_update().load(connection).await,
         ids => rooms::table.select(columns).filter(rooms::id.eq_any(ids)).order(rooms::id).for_update().load(connection).await,

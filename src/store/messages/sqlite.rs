@@ -14,7 +14,15 @@ use crate::store::schema::{messages, rooms};
 
 /// The rooms' counters, those that exist.
 pub(super) async fn counters(connection: &mut Connection, ids: Vec<Id>) -> QueryResult<Vec<CounterRow>> {
-    let columns = (rooms::id, rooms::deleted, rooms::last_seq, rooms::head, rooms::policy_revision, rooms::last_created_at);
+    let columns = (
+        rooms::id,
+        rooms::deleted,
+        rooms::last_seq,
+        rooms::head,
+        rooms::policy_revision,
+        rooms::last_created_at,
+        rooms::slow_mode,
+    );
     let each = move |c: &mut SqliteConnection| {
         let one = |id: Id| rooms::table.select(columns).filter(rooms::id.eq(id)).get_result(c).optional().transpose();
         ids.into_iter().filter_map(one).collect()

@@ -114,9 +114,9 @@ async fn another_text_under_the_same_client_id_is_refused() {
     let first = post(ann, "first");
     let other = Post { text: MessageText::stored("other".into()), ..first.clone() };
     let (outcomes, _) = one(&test, room, allowed(&[&first, &other])).await;
-    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::ClientIdReused));
+    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::ClientIdReused.into()));
     let (outcomes, _) = one(&test, room, allowed(&[&other, &post(ann, "behind")])).await;
-    assert_eq!(outcomes[0], PostOutcome::Refused(Fault::ClientIdReused));
+    assert_eq!(outcomes[0], PostOutcome::Refused(Fault::ClientIdReused.into()));
     assert_eq!(stored(&outcomes[1]).seq, Seq(2), "what no repeat can mend does not hold up what stands behind it");
 }
 
@@ -149,7 +149,7 @@ async fn verdict_refuses_a_new_post_but_not_a_repeat() {
     let refused = vec![(first.clone(), Err(Fault::Banned)), (post(ann, "new"), Err(Fault::Banned))];
     let (outcomes, _) = one(&test, room, refused).await;
     assert!(matches!(outcomes[0], PostOutcome::Repeat { seq, .. } if seq == seq_of_first));
-    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::Banned));
+    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::Banned.into()));
 }
 
 #[tokio::test]
@@ -161,9 +161,9 @@ async fn retryable_refusal_refuses_what_stands_behind_it() {
     let posts = vec![(post(ann, "a"), Ok(())), (post(ann, "b"), Err(Fault::Busy)), (first, Ok(())), (post(ann, "c"), Ok(()))];
     let (outcomes, _) = one(&test, room, posts).await;
     assert_eq!(stored(&outcomes[0]).seq, Seq(2));
-    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::Busy));
+    assert_eq!(outcomes[1], PostOutcome::Refused(Fault::Busy.into()));
     assert!(matches!(outcomes[2], PostOutcome::Repeat { .. }));
-    assert_eq!(outcomes[3], PostOutcome::Refused(Fault::PreviousRefused));
+    assert_eq!(outcomes[3], PostOutcome::Refused(Fault::PreviousRefused.into()));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl ChangeRoom {
         let row = |user: UserId| rows.iter().find(|row| row.user == user);
         let (actor, subject) = (row(self.actor.user), subject.and_then(row));
         let owners = count(db, self.room, MemberState::Joined, Some(Role::Owner)).await?;
-        let standing = Standing { room: &room, actor, admin: self.actor.admin, subject, owners };
+        let standing = Standing { room: &room, actor, admin: self.actor.admin, subject, owners, now: self.now };
         let decided = policy::decide_change(&standing, &self.change);
         if decided != Ok(false) {
             self.require_link(db).await?;

@@ -11,6 +11,8 @@ mod plan;
 mod write;
 
 #[cfg(test)]
+mod silence_tests;
+#[cfg(test)]
 mod tests;
 
 use diesel::prelude::*;

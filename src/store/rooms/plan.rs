@@ -45,6 +45,10 @@ impl Plan {
                 self.put(*user, subject, MemberState::Banned, NoticeKind::Banned, text(reason));
             }
             RoomChange::Unban { user } => self.put(*user, subject, MemberState::Left, NoticeKind::Unbanned, None),
+            RoomChange::Silence { user, until, reason } => {
+                self.silence(*user, subject, Some(*until), NoticeKind::Silenced, text(reason));
+            }
+            RoomChange::Unsilence { user } => self.silence(*user, subject, None, NoticeKind::Unsilenced, None),
             RoomChange::SetRole { user, role } => self.set_role(*user, subject, *role, NoticeKind::RoleChanged),
             RoomChange::Transfer { user } => self.transfer(*user, actor, subject),
             RoomChange::Settings(settings) => self.settings(settings),
@@ -73,6 +77,10 @@ impl Plan {
         let mut member = old.cloned().unwrap_or_else(|| fresh(self.room.id, user, self.now));
         let named = matches!(self.room.kind, RoomKind::Public | RoomKind::Private);
         member.role = if named && self.room.member_count == 0 { Role::Owner } else { Role::Member };
+        if member.role == Role::Owner {
+            // Nobody is above an owner who could end it.
+            member.silenced_until = None;
+        }
         member.reason = None;
         self.enter(&mut member, revision);
         self.room.policy_revision = revision;
@@ -110,14 +118,26 @@ impl Plan {
         self.members.push(member);
     }
 
+    /// Standing, inviter and reason of the row stay as they are: why somebody was silenced is told in the timeline alone, to everybody.
+    fn silence(
+        &mut self,
+        user: UserId,
+        old: Option<&Member>,
+        until: Option<Timestamp>,
+        kind: NoticeKind,
+        reason: Option<String>,
+    ) {
+        let Some(old) = old else { return };
+        let revision = self.step(kind, Some(user), reason);
+        self.room.policy_revision = revision;
+        self.members.push(Member { silenced_until: until, revision, changed_at: self.now, ..old.clone() });
+    }
+
     fn set_role(&mut self, user: UserId, old: Option<&Member>, role: Role, kind: NoticeKind) {
         let Some(old) = old else { return };
-        let word = match role {
-            Role::Member => "member",
-            Role::Moderator => "moderator",
-            Role::Owner => "owner",
-        };
-        let revision = self.step(kind, Some(user), Some(word.to_owned()));
+        let revision = self.step(kind, Some(user), Some(word(role).to_owned()));
+        // Where only some roles may post, this says who.
+        self.room.policy_revision = revision;
         self.members.push(Member { role, revision, changed_at: self.now, ..old.clone() });
     }
 
@@ -125,7 +145,10 @@ impl Plan {
     pub fn transfer(&mut self, user: UserId, giver: Option<&Member>, taker: Option<&Member>) {
         let Some(taker) = taker else { return };
         let revision = self.step(NoticeKind::Transferred, Some(user), None);
-        self.members.push(Member { role: Role::Owner, revision, changed_at: self.now, ..taker.clone() });
+        self.room.policy_revision = revision;
+        // Nobody is above an owner who could end a silence.
+        let owner = Member { role: Role::Owner, silenced_until: None, revision, changed_at: self.now, ..taker.clone() };
+        self.members.push(owner);
         if let Some(giver) = giver.filter(|giver| giver.is_joined() && giver.role == Role::Owner) {
             self.members.push(Member { role: Role::Moderator, revision, changed_at: self.now, ..giver.clone() });
         }
@@ -150,6 +173,15 @@ impl Plan {
         if let Some(archived) = new.archived.filter(|archived| *archived != self.room.archived) {
             self.room.archived = archived;
             self.setting(if archived { NoticeKind::Archived } else { NoticeKind::Unarchived }, None);
+            self.room.policy_revision = self.room.head;
+        }
+        if let Some(slow_mode) = new.slow_mode.filter(|slow_mode| *slow_mode != self.room.slow_mode) {
+            self.room.slow_mode = slow_mode;
+            self.setting(NoticeKind::SlowModeChanged, Some(&slow_mode.seconds().to_string()));
+        }
+        if let Some(posting) = new.posting.filter(|posting| *posting != self.room.posting) {
+            self.room.posting = posting;
+            self.setting(NoticeKind::PostingChanged, Some(word(posting)));
             self.room.policy_revision = self.room.head;
         }
     }
@@ -200,6 +232,15 @@ impl Plan {
     }
 }
 
+/// A role as the wire calls it.
+const fn word(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Moderator => "moderator",
+        Role::Owner => "owner",
+    }
+}
+
 fn fresh(room: RoomId, user: UserId, now: Timestamp) -> Member {
     Member {
         room,
@@ -213,5 +254,6 @@ fn fresh(room: RoomId, user: UserId, now: Timestamp) -> Member {
         by: None,
         reason: None,
         changed_at: now,
+        silenced_until: None,
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState, Role};
 use crate::domain::order::{Revision, Seq};
-use crate::domain::room::{HistoryRule, Room, RoomKind};
+use crate::domain::room::{HistoryRule, Room, RoomKind, SlowMode};
 use crate::domain::time::Timestamp;
 use crate::store::backend::Db;
 use crate::store::columns::{Code, Id, number};
@@ -124,6 +124,8 @@ pub fn unfounded(id: RoomId, kind: RoomKind, created_by: UserId, now: Timestamp)
         settings_revision: Revision::ZERO,
         last_created_at: now,
         member_count: 0,
+        slow_mode: SlowMode::OFF,
+        posting: Role::Member,
     }
 }
 
