@@ -33,6 +33,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The section of the settings.
     pub settings: config::Accounts,
+    /// How much of everything one person may have.
+    pub limits: config::Limits,
     /// How long answers under operation ids are kept.
     pub operation_life: std::time::Duration,
 }

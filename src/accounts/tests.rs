@@ -80,6 +80,7 @@ impl World {
             keys: TokenKeys::new(&self.secrets, self.settings.access_token_ttl),
             hashing: Hashing::new(&self.settings),
             clock: self.clock.clone(),
+            limits: Config::default().limits,
             settings: self.settings.clone(),
             operation_life: Duration::from_secs(86_400),
         };

@@ -230,6 +230,7 @@ async fn start_parts(
         hashing: Hashing::new(&config.accounts),
         clock: clock.clone(),
         settings: config.accounts.clone(),
+        limits: config.limits.clone(),
         operation_life: config.database.operation_ttl,
     })
     .await?;

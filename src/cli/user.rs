@@ -129,6 +129,7 @@ async fn accounts(config: &Config, store: Store) -> Result<Accounts, Failure> {
         hashing: Hashing::new(&config.accounts),
         clock,
         settings: config.accounts.clone(),
+        limits: config.limits.clone(),
         operation_life: config.database.operation_ttl,
     };
     Accounts::open(parts).await.map_err(failed)

@@ -28,6 +28,10 @@ pub struct Limits {
     pub bans_per_room: usize,
     /// Invite links of one room.
     pub invite_links_per_room: usize,
+    /// People one user blocks.
+    pub blocks_per_user: usize,
+    /// People one user mutes.
+    pub mutes_per_user: usize,
     /// Longest life of an invite link.
     #[serde(deserialize_with = "duration")]
     pub invite_link_ttl_max: Duration,

@@ -8,6 +8,8 @@ pub mod ids;
 pub mod member;
 pub mod message;
 pub mod order;
+pub mod preference;
+pub mod relation;
 pub mod room;
 pub mod stream;
 pub mod text;

@@ -107,6 +107,8 @@ pub struct Room {
     pub slow_mode: SlowMode,
     /// The least role that may post: above member the room is read-only for members.
     pub posting: Role,
+    /// A direct room in which one blocks the other: nobody posts. Nobody is told which of them.
+    pub blocked: bool,
 }
 
 /// A change of a room or its membership that somebody asks for. Decided and carried out inside one transaction.

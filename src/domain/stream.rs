@@ -2,6 +2,7 @@
 
 use super::member::Member;
 use super::order::Revision;
+use super::relation::{Refetch, Relation};
 use super::room::Room;
 use super::user::User;
 
@@ -16,7 +17,7 @@ pub struct Membership {
     pub people: Vec<User>,
 }
 
-/// One thing of the user stream. Every item is an upsert.
+/// One thing of the user stream. Every item is an upsert, and no two of a person's lie at the same revision: a page may end behind any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamItem {
     /// A standing in a room; keyed by the room.
@@ -28,6 +29,13 @@ pub enum StreamItem {
         /// As it is now.
         user: User,
     },
+    /// How the person stands to another; keyed by the other.
+    Relation {
+        /// The row.
+        relation: Relation,
+        /// What to fetch again, where it became hidden or came back since what the reader knows.
+        refetch: Option<Refetch>,
+    },
 }
 
 impl StreamItem {
@@ -37,6 +45,7 @@ impl StreamItem {
         match self {
             Self::Membership(membership) => membership.member.stream_revision,
             Self::Profile { revision, .. } => *revision,
+            Self::Relation { relation, .. } => relation.revision,
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod page;
 pub mod parts;
 pub mod presence;
 pub mod rates;
+pub mod relations;
 pub mod rooms;
 pub mod routes;
 pub mod schema;

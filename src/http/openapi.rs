@@ -11,7 +11,7 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi as Document, Ref, RefOr, Respon
 use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
-use super::{accounts, admin, administration, health, invitations, logins, members, messages, presence, rooms, users};
+use super::{accounts, admin, administration, health, invitations, logins, members, messages, presence, relations, rooms, users};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
 use crate::domain::order::{Revision, Seq};
@@ -30,6 +30,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         accounts::register, accounts::me, accounts::change_me, accounts::delete_me, accounts::change_password,
         logins::log_in, logins::refresh, logins::list, logins::end_all, logins::end_current, logins::end_one,
         users::find, users::one,
+        relations::list, relations::block, relations::unblock, relations::mute, relations::unmute,
         administration::users, administration::user, administration::change_user, administration::invite,
         administration::invitations, administration::revoke,
         rooms::create, rooms::find, rooms::get, rooms::update, rooms::delete, rooms::create_group, rooms::mine,

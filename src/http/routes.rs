@@ -15,7 +15,8 @@ use super::error::Problem;
 use super::guard::guard;
 use super::parts::Parts;
 use super::{
-    accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, rooms, users,
+    accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, relations,
+    rooms, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -46,6 +47,13 @@ routes! {
     put    "/api/v1/me/password"                       => accounts::change_password;
     get    "/api/v1/users"                             => users::find;
     get    "/api/v1/users/{user}"                      => users::one;
+
+    // How I stand to others.
+    get    "/api/v1/me/relations"                      => relations::list;
+    put    "/api/v1/me/blocks/{user}"                  => relations::block;
+    delete "/api/v1/me/blocks/{user}"                  => relations::unblock;
+    put    "/api/v1/me/mutes/{user}"                   => relations::mute;
+    delete "/api/v1/me/mutes/{user}"                   => relations::unmute;
 
     // Rooms.
     post   "/api/v1/rooms"                             => rooms::create;

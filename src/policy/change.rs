@@ -259,6 +259,7 @@ mod tests {
             member_count: 3,
             slow_mode: SlowMode::OFF,
             posting: Role::Member,
+            blocked: false,
         }
     }
 

@@ -4,9 +4,11 @@
 //! `policy_revision`, reads ask with the row they have just read; the answer is the same. Must not know where a question comes from.
 
 mod change;
+mod contact;
 mod post;
 mod read;
 
 pub use change::{Standing, decide_change};
+pub use contact::{Contact, may_group, may_invite, may_write_first};
 pub use post::may_post;
 pub use read::{Sight, may_find, may_moderate, may_read};

@@ -23,6 +23,8 @@ pub fn may_post(room: &Room, member: Option<&Member>, now: Timestamp) -> Result<
         MemberState::Banned => Err(Fault::Banned),
         MemberState::Invited | MemberState::Left => Err(Fault::NotMember),
         MemberState::Joined if room.archived => Err(Fault::RoomArchived),
+        // The same for both: who is blocked does not learn of it by writing.
+        MemberState::Joined if room.blocked => Err(Fault::NotAllowed),
         MemberState::Joined if member.is_silenced(now) => Err(Fault::Silenced),
         MemberState::Joined if member.role < room.posting => Err(Fault::NotAllowed),
         MemberState::Joined => Ok(()),
@@ -59,6 +61,7 @@ mod tests {
             member_count: 3,
             slow_mode: SlowMode::parse(60).unwrap(),
             posting,
+            blocked: false,
         }
     }
 
@@ -94,6 +97,15 @@ mod tests {
             let got = ROLES.map(|role| may_post(&room, Some(&person(&room, MemberState::Joined, role)), NOW));
             assert_eq!(got, expected, "posting: {posting:?}");
         }
+    }
+
+    #[test]
+    fn in_a_direct_room_with_a_block_neither_posts_and_everything_that_shuts_out_more_is_said_first() {
+        let room = Room { blocked: true, ..room(RoomKind::Direct, Role::Member) };
+        for (state, expected) in [(MemberState::Joined, Fault::NotAllowed), (MemberState::Left, Fault::NotFound)] {
+            assert_eq!(may_post(&room, Some(&person(&room, state, Role::Member)), NOW), Err(expected));
+        }
+        assert_eq!(may_post(&room, None, NOW), Err(Fault::NotFound));
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl Presence {
         self.tell(MembershipEnded(user));
     }
 
+    /// Somebody blocked another person, or did so no more, and that was committed: the same.
+    pub fn parted(&self, user: UserId) {
+        self.tell(MembershipEnded(user));
+    }
+
     /// A room with these members was deleted and that was committed: whoever watches whom because of it is looked at, one after the other.
     pub fn room_ended(&self, members: Vec<UserId>) {
         self.tell(RoomEnded(members));

@@ -76,7 +76,7 @@ pub struct InvisibleSet {
     pub invisible: bool,
 }
 
-/// From whoever ended a membership: watches about this person may not be allowed any more. May be lost, then the sweep finds them.
+/// From whoever ended a membership, or set people apart by a block: watches about this person may not be allowed any more. May be lost, then the sweep finds them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct MembershipEnded(pub UserId);

@@ -4,7 +4,7 @@ use super::error::ErrorBody;
 use super::v1::command::decode;
 use super::v1::item;
 use super::v1::push::{
-    Changes, Membership, Presence, PresenceState, Push, Reconnect, TokenExpiring, Unsubscribed, UserChanges, UserItem,
+    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Unsubscribed, UserChanges, UserItem,
     UserPresence,
 };
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
@@ -144,6 +144,12 @@ fn user_changes() -> Value {
     push(Push::UserChanges(UserChanges { from: Revision(41), to: Revision(42), items }))
 }
 
+fn own_items() -> Value {
+    let relation =
+        Relation { revision: Revision(43), user: id("b2"), blocked: true, muted: false, rooms: vec![id("1")], every_room: false };
+    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(43), items: vec![UserItem::Relation(relation)] }))
+}
+
 fn post_refused() -> Value {
     let error = ErrorBody::from(Refusal::busy(Duration::from_millis(250)));
     serde_json::to_value(Reply { reference: Some(4), outcome: Outcome::Error(error) }).unwrap()
@@ -176,6 +182,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("reconnect", push(Push::Reconnect(Reconnect { after_ms: 1200 }))),
         ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),
         ("items", items()),
+        ("own_items", own_items()),
     ]
 }
 
@@ -194,6 +201,10 @@ fn every_documented_command_is_read() {
         "watch_presence",
         "unwatch_presence",
         "set_presence",
+        "block",
+        "unblock",
+        "mute",
+        "unmute",
         "renew",
         "ping",
     ] {

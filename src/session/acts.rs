@@ -3,17 +3,30 @@
 //! REST asks the same parts in the same words; the rules are theirs. Must not know: sessions, frames.
 
 use super::node::{Node, settled};
+use super::own::Hearing;
 use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::UserId;
+use crate::domain::relation::RelationChange;
 use crate::domain::user::Actor;
-use crate::protocol::v1::act::Act;
+use crate::protocol::v1::act::{self, Act};
 use crate::protocol::v1::reply::Done;
 
 /// Does it and says what came of it.
 pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done, Refusal> {
     match act {
+        Act::Block(act::Block { user }) => relate(&node, actor, user, RelationChange::BLOCK).await,
+        Act::Unblock(act::Unblock { user }) => relate(&node, actor, user, RelationChange::UNBLOCK).await,
+        Act::Mute(act::Mute { user }) => relate(&node, actor, user, RelationChange::MUTE).await,
+        Act::Unmute(act::Unmute { user }) => relate(&node, actor, user, RelationChange::UNMUTE).await,
         Act::Edit(_) | Act::Delete(_) | Act::React(_) | Act::Unreact(_) | Act::Pin(_) | Act::Unpin(_) => {
             let _ = (&node, actor, settled::<()>);
             Err(Fault::UnknownCommand.into())
         }
     }
+}
+
+async fn relate(node: &Node, actor: Actor, other: UserId, change: RelationChange) -> Result<Done, Refusal> {
+    let hearing = Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence };
+    hearing.relate(actor.user, other, change).await?;
+    Ok(Done::Nothing {})
 }

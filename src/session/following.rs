@@ -269,7 +269,8 @@ impl Core {
         let Some(open) = &mut self.open else { return };
         open.user.reading = true;
         let shared = &self.thread.shared;
-        let page = shared.neighbours.user_changes(open.actor.user, open.user.cursor, shared.config.resume.page_rows);
+        let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
+        let page = shared.neighbours.user_changes(open.actor.user, open.user.cursor, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| match page {
             Ok(page) => {
                 core.send_user_page(&page);

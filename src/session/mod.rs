@@ -22,6 +22,7 @@ pub mod gate;
 pub mod handshake;
 pub mod heads;
 pub mod node;
+pub mod own;
 pub mod ports;
 pub mod posting;
 mod replies;

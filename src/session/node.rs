@@ -66,10 +66,10 @@ impl Neighbours for Node {
         Box::pin(async move { timed("resume_user_head", heads.of(user)).await?.ok_or(Fault::Unauthenticated.into()) })
     }
 
-    fn user_changes(&self, user: UserId, from: Revision, max_items: usize) -> Promise<UserChanges> {
+    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserChanges> {
         let store = self.store.clone();
         Box::pin(async move {
-            let read = store.read(move |db| Box::pin(async move { streams::user_changes(db, user, from, max_items).await }));
+            let read = store.read(move |db| Box::pin(async move { streams::person::user_changes(db, user, from, max).await }));
             timed("resume_user", read).await
         })
     }

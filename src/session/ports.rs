@@ -57,7 +57,7 @@ pub trait Neighbours {
     fn user_head(&self, user: UserId) -> Promise<Revision>;
 
     /// What changed in the person's own stream after `from`; `to` is its head if that was all.
-    fn user_changes(&self, user: UserId, from: Revision, max_items: usize) -> Promise<UserChanges>;
+    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserChanges>;
 
     /// May this person receive the room, and from where on? Has the room feed the relay from its head on, under this number.
     fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached>;

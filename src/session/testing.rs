@@ -188,7 +188,7 @@ impl Neighbours for Shown {
         now(self.0.head_refused.get().map_or(Ok(Revision(3)), |fault| Err(fault.into())))
     }
 
-    fn user_changes(&self, _: UserId, from: Revision, _: usize) -> Promise<UserChanges> {
+    fn user_changes(&self, _: UserId, from: Revision, _: PageMax) -> Promise<UserChanges> {
         now(Ok(UserChanges { from, to: from.next(), items: Vec::new() }))
     }
 

@@ -14,6 +14,7 @@ use crate::domain::ids::{ClientId, Epoch, LinkId, LoginId, NodeId, RegistrationI
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::NoticeKind;
 use crate::domain::order::{Revision, Seq};
+use crate::domain::preference::DirectRule;
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::time::Timestamp;
 
@@ -95,6 +96,7 @@ codes!(HistoryRule { All = 0, SinceJoining = 1 });
 codes!(MemberState { Invited = 0, Joined = 1, Left = 2, Banned = 3 });
 // The highest role first, which is the order of member pages.
 codes!(Role { Owner = 0, Moderator = 1, Member = 2 });
+codes!(DirectRule { Everyone = 0, SharedRooms = 1, Nobody = 2 });
 codes!(NoticeKind {
     Created = 0,
     Joined = 1,

@@ -31,6 +31,7 @@ pub mod people;
 pub mod presence;
 pub mod probe;
 pub mod registrations;
+pub mod relations;
 pub mod rooms;
 mod rows;
 mod schema;

@@ -72,7 +72,8 @@ pub struct Locked(BTreeMap<Id, Streaming>);
 
 #[derive(Clone, Copy, Debug)]
 struct Streaming {
-    gone: bool,
+    deleted: bool,
+    disabled: bool,
     revision: i64,
     raised: bool,
 }
@@ -92,8 +93,7 @@ impl Locked {
             Db::Sqlite(c) => query.load(c).await?,
             Db::Mysql(c) => query.for_update().load(c).await?,
         };
-        let streaming =
-            |(id, deleted, disabled, revision)| (id, Streaming { gone: deleted || disabled, revision, raised: false });
+        let streaming = |(id, deleted, disabled, revision)| (id, Streaming { deleted, disabled, revision, raised: false });
         Ok(Self(rows.into_iter().map(streaming).collect()))
     }
 
@@ -102,7 +102,16 @@ impl Locked {
     /// # Errors
     /// [`Fault::NotFound`].
     pub fn require(&self, user: UserId) -> Result<(), Fault> {
-        let there = self.0.get(&user.into()).is_some_and(|streaming| !streaming.gone);
+        let there = self.0.get(&user.into()).is_some_and(|streaming| !streaming.deleted && !streaming.disabled);
+        if there { Ok(()) } else { Err(Fault::NotFound) }
+    }
+
+    /// The same, only that who is disabled may be spoken of.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`].
+    pub fn require_account(&self, user: UserId) -> Result<(), Fault> {
+        let there = self.0.get(&user.into()).is_some_and(|streaming| !streaming.deleted);
         if there { Ok(()) } else { Err(Fault::NotFound) }
     }
 

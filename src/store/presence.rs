@@ -10,6 +10,7 @@ use super::backend::Db;
 use super::columns::Id;
 use super::error::StoreError;
 use super::members;
+use super::relations;
 use super::schema::users;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
@@ -42,12 +43,15 @@ pub async fn of(db: &mut Db, people: &[UserId]) -> Result<Vec<StoredPresence>, S
     Ok(rows.into_iter().map(stored).collect())
 }
 
-/// The same, only of those whose presence `watcher` may know: who shares a room or conversation with them, and themselves (I10).
+/// The same, only of those whose presence `watcher` may know: who shares a room or conversation with them, without a block in either
+/// direction, and themselves (I10). It is mutual: who may know may be known.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn shared_with(db: &mut Db, watcher: UserId, people: &[UserId]) -> Result<Vec<StoredPresence>, StoreError> {
     let mut allowed = members::sharing(db, watcher, people).await?;
+    let apart = relations::apart(db, watcher, &allowed).await?;
+    allowed.retain(|other| !apart.contains(other));
     if people.contains(&watcher) && !allowed.contains(&watcher) {
         allowed.push(watcher);
     }

@@ -35,6 +35,7 @@ pub struct RoomRow {
     pub member_count: i64,
     pub slow_mode: i64,
     pub posting: i16,
+    pub blocked: bool,
 }
 
 impl From<&Room> for RoomRow {
@@ -59,6 +60,7 @@ impl From<&Room> for RoomRow {
             member_count: int(room.member_count),
             slow_mode: int(room.slow_mode.seconds()),
             posting: room.posting.code(),
+            blocked: room.blocked,
         }
     }
 }
@@ -85,6 +87,7 @@ impl TryFrom<RoomRow> for Room {
             member_count: number(row.member_count)?,
             slow_mode: slow_mode(row.slow_mode)?,
             posting: Code::from_code(row.posting)?,
+            blocked: row.blocked,
         })
     }
 }

@@ -47,6 +47,7 @@ diesel::table! {
         member_count -> BigInt,
         slow_mode -> BigInt,
         posting -> SmallInt,
+        blocked -> Bool,
     }
 }
 
@@ -169,4 +170,78 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, rooms, members, messages, notices, room_links);
+diesel::table! {
+    relations (user, other) {
+        user -> Binary,
+        other -> Binary,
+        blocked -> Bool,
+        muted -> Bool,
+        changed_at -> Timestamp,
+        stream_revision -> BigInt,
+        blocked_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    read_marks (user, room) {
+        user -> Binary,
+        room -> Binary,
+        seq -> BigInt,
+        delivered -> BigInt,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    room_preferences (user, room) {
+        user -> Binary,
+        room -> Binary,
+        muted_until -> Nullable<Timestamp>,
+        notify -> SmallInt,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    thread_preferences (user, room, thread) {
+        user -> Binary,
+        room -> Binary,
+        thread -> BigInt,
+        following -> SmallInt,
+        muted_until -> Nullable<Timestamp>,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    drafts (user, room, thread) {
+        user -> Binary,
+        room -> Binary,
+        thread -> BigInt,
+        text -> Text,
+        changed_at -> Timestamp,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    preferences (user) {
+        user -> Binary,
+        receipts -> Bool,
+        direct -> SmallInt,
+        quiet_from -> Nullable<SmallInt>,
+        quiet_until -> Nullable<SmallInt>,
+        notify -> SmallInt,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    keywords (user, word_key) {
+        user -> Binary,
+        word_key -> Text,
+        word -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, rooms, members, messages, notices, room_links, relations, read_marks);

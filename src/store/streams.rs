@@ -1,7 +1,9 @@
-//! Catch-up: what changed in a room or in a user stream since a revision, as pages that never split one (I6, I7).
+//! Catch-up: what changed in a room since a revision, as pages that never split one (I6, I7). That of a user stream stands in [`person`].
 //!
 //! *Invariant.* A page covers (from, to] completely: every visible row whose newest revision lies in it is there. A row that has moved
 //! above `head` since is left out; it arrives live or with a later page.
+
+pub mod person;
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -10,16 +12,13 @@ use super::backend::Db;
 use super::columns::{Id, int};
 use super::error::StoreError;
 use super::history::first_line;
-use super::members::memberships;
-use super::people;
 use super::rooms;
-use super::rows::{MemberRow, MessageRow, NoticeRow, RoomRow};
-use super::schema::{members, messages, notices, rooms as rooms_table};
+use super::rows::{MemberRow, MessageRow, NoticeRow};
+use super::schema::{members, messages, notices};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{Changes, Item};
 use crate::domain::order::Revision;
-use crate::domain::stream::{StreamItem, UserChanges};
 use crate::policy::{self, Sight};
 
 /// How much one page of catch-up holds, unless a single revision is more.
@@ -72,38 +71,6 @@ pub async fn member_changes(
         return Err(Fault::NotMember.into());
     }
     Ok(changes)
-}
-
-/// What changed in a user stream after `from`, in at most `max_items` items. `to` is the head if that was all.
-///
-/// # Errors
-/// Those of the database; [`Fault::NotFound`] if there is no such account.
-pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max_items: usize) -> Result<UserChanges, StoreError> {
-    let head = people::stream_head(db, user).await?.ok_or(Fault::NotFound)?;
-    let query = members::table
-        .inner_join(rooms_table::table.on(rooms_table::id.eq(members::room)))
-        .filter(members::user.eq(Id::from(user)))
-        .filter(members::stream_revision.gt(int(from.0)))
-        .filter(members::stream_revision.le(int(head.0)))
-        .order(members::stream_revision)
-        .limit(super::Page::<Item>::one_more(max_items))
-        .select((members::all_columns, rooms_table::all_columns));
-    let mut rows: Vec<(MemberRow, RoomRow)> = each!(db, |c| query.load(c).await)?;
-    let more = rows.len() > max_items;
-    rows.truncate(max_items);
-    // One membership, one revision: a page may end behind any of them.
-    let to = match rows.last() {
-        Some((last, _)) if more => super::columns::revision(last.stream_revision)?,
-        _ => head,
-    };
-    let memberships = memberships(db, user, rows).await?;
-    let mut items: Vec<StreamItem> =
-        memberships.into_iter().map(|membership| StreamItem::Membership(Box::new(membership))).collect();
-    if let Some((revision, user)) = people::profile_changed(db, user, from, to).await? {
-        items.push(StreamItem::Profile { revision, user });
-    }
-    items.sort_by_key(StreamItem::revision);
-    Ok(UserChanges { from, to, items })
 }
 
 /// Rows by revision. With a limit each table gives at most one row more than that, enough to see that there is more.

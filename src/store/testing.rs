@@ -16,12 +16,15 @@ use super::columns::{Id, at};
 use super::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
 use super::rooms::{self, ChangeRoom, Changed, CreateRoom, RoomLimits};
 use super::schema::users;
+use super::streams::PageMax;
+use super::streams::person::user_changes;
 use super::{Db, Operation, Reply, Store, StoreError};
 use crate::config::{Config, Database};
 use crate::domain::ids::{ClientId, LoginId, RoomId, UserId};
 use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind};
+use crate::domain::stream::UserChanges;
 use crate::domain::text::{MessageText, RoomName, Topic};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
@@ -195,6 +198,12 @@ impl TestStore {
     pub async fn get_policy(&self, room: RoomId) -> Revision {
         let found = self.store.read(move |db| Box::pin(rooms::get(db, room))).await.unwrap();
         found.map_or(Revision::ZERO, |room| room.policy_revision)
+    }
+
+    /// A page of somebody's stream.
+    pub async fn stream(&self, user: UserId, from: u64, rows: usize) -> UserChanges {
+        let max = PageMax { rows, bytes: 1_000_000 };
+        self.store.read(move |db| Box::pin(user_changes(db, user, Revision(from), max))).await.unwrap()
     }
 
     /// Appends allowed posts by one author, under the policy of the moment.

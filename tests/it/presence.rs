@@ -178,3 +178,24 @@ async fn the_end_of_an_account_ends_the_watches_of_it() {
     bob.request(reqwest::Method::DELETE, "me", Some(json!({"password": crate::support::person::PASSWORD}))).await.ok();
     assert!(hears(&mut anns, &bob, "offline").await["last_active"].is_null());
 }
+
+#[tokio::test]
+async fn a_block_hides_each_from_the_other_at_once_and_an_unblock_shows_them_again() {
+    let server = quick().await;
+    let (ann, bob, _) = pair(&server).await;
+    let (mut anns, mut bobs) = (ann.connect().await, bob.connect().await);
+    watch(&mut anns, &[&bob]).await;
+    watch(&mut bobs, &[&ann]).await;
+    hears(&mut anns, &bob, "online").await;
+    hears(&mut bobs, &ann, "online").await;
+    assert!(anns.ask("block", json!({"user": bob.id})).await["ok"].is_object());
+    assert!(hears(&mut anns, &bob, "offline").await["last_active"].is_null());
+    assert!(hears(&mut bobs, &ann, "offline").await["last_active"].is_null());
+    for (who, whom) in [(&ann, &bob), (&bob, &ann)] {
+        assert_eq!(who.get(&format!("presence?users={}", whom.id)).await.ok()["users"], json!([]));
+    }
+    watch(&mut bobs, &[&ann]).await;
+    assert!(anns.ask("unblock", json!({"user": bob.id})).await["ok"].is_object());
+    watch(&mut bobs, &[&ann]).await;
+    hears(&mut bobs, &ann, "online").await;
+}

@@ -1,7 +1,7 @@
 //! Commands that are one question with one answer: what a person does to a message, a room, another person, or what is their own. REST has a
 //! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
 
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::Seq;
 use serde::Deserialize;
 use serde::de::MapAccess;
@@ -51,6 +51,14 @@ acts! {
     Pin => "pin";
     /// Unpin a message.
     Unpin => "unpin";
+    /// Block a person.
+    Block => "block";
+    /// Block a person no more.
+    Unblock => "unblock";
+    /// Mute a person.
+    Mute => "mute";
+    /// Mute a person no more.
+    Unmute => "unmute";
 }
 
 /// `edit`.
@@ -117,4 +125,36 @@ pub struct Unpin {
     pub room: RoomId,
     /// Which message.
     pub seq: Seq,
+}
+
+/// `block`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Whom.
+    pub user: UserId,
+}
+
+/// `unblock`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unblock {
+    /// Whom.
+    pub user: UserId,
+}
+
+/// `mute`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {
+    /// Whom.
+    pub user: UserId,
+}
+
+/// `unmute`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unmute {
+    /// Whom.
+    pub user: UserId,
 }

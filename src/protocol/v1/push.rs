@@ -4,6 +4,7 @@ use super::item::{Item, Room, User};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::relation::{self, Refetch};
 use crate::domain::{message, stream};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -75,8 +76,10 @@ impl From<&stream::UserChanges> for UserChanges {
 pub enum UserItem {
     /// My standing in a room; keyed by the room.
     Membership(Box<Membership>),
-    /// My profile and preferences.
+    /// My profile.
     Profile(Profile),
+    /// Whom I block or mute; keyed by the other person.
+    Relation(Relation),
 }
 
 impl From<&stream::StreamItem> for UserItem {
@@ -85,6 +88,14 @@ impl From<&stream::StreamItem> for UserItem {
             stream::StreamItem::Membership(membership) => Self::Membership(Box::new((&**membership).into())),
             stream::StreamItem::Profile { revision, user } => {
                 Self::Profile(Profile { revision: *revision, user: user.into(), invisible: user.invisible, admin: user.admin })
+            }
+            stream::StreamItem::Relation { relation, refetch } => {
+                let (rooms, every_room) = match refetch {
+                    Some(Refetch::Rooms(rooms)) => (rooms.clone(), false),
+                    Some(Refetch::Every) => (Vec::new(), true),
+                    None => (Vec::new(), false),
+                };
+                Self::Relation(Relation { rooms, every_room, ..relation.into() })
             }
         }
     }
@@ -102,6 +113,35 @@ impl From<&stream::Membership> for Membership {
             room: room.into(),
             people: people.iter().map(User::from).collect(),
         }
+    }
+}
+
+/// How I stand to another person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Relation {
+    /// The revision of my stream at which this last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// The other person.
+    #[schema(value_type = String, format = Uuid)]
+    pub user: UserId,
+    /// I block them.
+    pub blocked: bool,
+    /// I mute them.
+    pub muted: bool,
+    /// `blocked` has changed: fetch these rooms again. Only in `user_changes`.
+    #[schema(value_type = Vec<String>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rooms: Vec<RoomId>,
+    /// The same, where it is more rooms than are listed: fetch all I am in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub every_room: bool,
+}
+
+impl From<&relation::Relation> for Relation {
+    fn from(relation: &relation::Relation) -> Self {
+        let relation::Relation { other, blocked, muted, revision, .. } = *relation;
+        Self { revision, user: other, blocked, muted, rooms: Vec::new(), every_room: false }
     }
 }
 

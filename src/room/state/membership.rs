@@ -147,6 +147,7 @@ pub(crate) mod tests {
             member_count: 1,
             slow_mode: SlowMode::OFF,
             posting: Role::Member,
+            blocked: false,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::store::error::StoreError;
 use crate::store::links;
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
+use crate::store::relations;
 
 /// Asks a change of a room.
 #[derive(Clone, Debug)]
@@ -116,6 +117,7 @@ impl ChangeRoom {
             }
             RoomChange::Invite { user } => {
                 people.require(*user)?;
+                policy::may_invite(&relations::contact(db, self.actor.user, *user).await?)?;
                 let invited = count(db, self.room, MemberState::Invited, None).await?;
                 if plan.room.kind == RoomKind::Group {
                     within(plan.room.member_count + invited, limits.group_members_max)?;

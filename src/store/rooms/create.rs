@@ -13,12 +13,14 @@ use crate::domain::message::{Item, Message, Post};
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::text::{RoomName, Topic};
 use crate::domain::time::Timestamp;
+use crate::policy;
 use crate::store::backend::Db;
 use crate::store::columns::Id;
 use crate::store::error::StoreError;
 use crate::store::messages::{Append, AppendOutcome, PostOutcome, append};
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
+use crate::store::relations;
 use crate::store::schema::rooms;
 
 /// Makes a public or private room with its owner in it.
@@ -111,6 +113,9 @@ impl Operation for CreateGroup {
             let people = Locked::take(db, all.iter().copied()).await?;
             for user in &all {
                 people.require(*user)?;
+                if *user != self.creator {
+                    policy::may_group(&relations::contact(db, self.creator, *user).await?)?;
+                }
                 within(rooms_of(db, *user, false).await?, self.limits.rooms_per_user)?;
             }
             write(db, plan, people).await
@@ -172,6 +177,7 @@ impl FirstDirect {
         let people = Locked::take(db, [author, self.other]).await?;
         people.require(author)?;
         people.require(self.other)?;
+        policy::may_write_first(&relations::contact(db, author, self.other).await?)?;
         // The other one is not counted: refusing would tell a stranger in how many rooms they are, and whoever is in too many could not be
         // written to. Each account adds at most one room to somebody in this way, and their next join or message counts it.
         within(rooms_of(db, author, false).await?, self.limits.rooms_per_user)?;

@@ -1,8 +1,9 @@
-//! Rooms: what is asked of them. How they are made stands in `create`, how they change in `change`, what a deleted account leaves
-//! behind in `depart`, what a deleted room does in `ending`; members' lists are in [`super::members`], links in [`super::links`].
+//! Rooms: what is asked of them. How they are made stands in `create`, how they change in `change`, what a block does to the room of two in
+//! `blocking`, what a deleted account leaves behind in `depart`, what a deleted room does in `ending`; members' lists are in [`super::members`], links in [`super::links`].
 //!
 //! *Must not know*: who may see what; callers ask [`crate::policy`] with the rows returned here.
 
+mod blocking;
 mod change;
 mod create;
 mod depart;
@@ -31,6 +32,7 @@ use crate::domain::message::Changes;
 use crate::domain::order::Revision;
 use crate::domain::room::{Room, RoomKind};
 
+pub(super) use blocking::lock_direct;
 pub use change::ChangeRoom;
 pub use create::{CreateGroup, CreateRoom, FirstDirect, FirstDirectOutcome, direct_room};
 pub use depart::Depart;

@@ -133,6 +133,13 @@ impl Plan {
         self.members.push(Member { silenced_until: until, revision, changed_at: self.now, ..old.clone() });
     }
 
+    /// Closes a direct room for both, or opens it. A revision without a row: nobody is to see who did it, or that it was done.
+    pub fn set_blocked(&mut self, blocked: bool) {
+        self.room.blocked = blocked;
+        self.room.head = self.room.head.next();
+        self.room.policy_revision = self.room.head;
+    }
+
     fn set_role(&mut self, user: UserId, old: Option<&Member>, role: Role, kind: NoticeKind) {
         let Some(old) = old else { return };
         let revision = self.step(kind, Some(user), Some(word(role).to_owned()));

@@ -405,14 +405,13 @@ async fn nobody_is_in_a_deleted_room_even_before_its_people_have_followed() {
     let [ann, bob] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
     test.change(ann, room, RoomChange::Delete).await.unwrap();
-    let stream =
-        test.store.read(move |db| Box::pin(crate::store::streams::user_changes(db, bob, Revision::ZERO, 10))).await.unwrap();
+    let stream = test.stream(bob, 0, 10).await;
     let states: Vec<MemberState> = stream
         .items
         .iter()
         .filter_map(|item| match item {
             crate::domain::stream::StreamItem::Membership(membership) => Some(membership.member.state),
-            crate::domain::stream::StreamItem::Profile { .. } => None,
+            _ => None,
         })
         .collect();
     assert_eq!(states, [MemberState::Left]);

@@ -126,6 +126,7 @@ pub fn unfounded(id: RoomId, kind: RoomKind, created_by: UserId, now: Timestamp)
         member_count: 0,
         slow_mode: SlowMode::OFF,
         posting: Role::Member,
+        blocked: false,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::domain::ids::RoomId;
 use crate::domain::member::MemberState;
 use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind, RoomSettings};
+use crate::domain::stream::StreamItem;
 use crate::domain::text::RoomName;
 use crate::policy;
 use crate::store::history::{self, HistoryPage, Place};
@@ -195,14 +196,13 @@ async fn user_stream_pages_hold_the_newest_state_of_each_membership() {
         all.push(test.room(RoomKind::Private, HistoryRule::All, ann, &[bob]).await);
     }
     test.change(ann, all[0], RoomChange::Kick { user: bob, reason: None }).await.unwrap();
-    let changes = |from, max| test.store.read(move |db| Box::pin(user_changes(db, bob, Revision(from), max)));
-    let whole = changes(0, 10).await.unwrap();
+    let whole = test.stream(bob, 0, 10).await;
     let rooms_in_order: Vec<_> = whole
         .items
         .iter()
         .map(|item| match item {
             StreamItem::Membership(membership) => (membership.room.id, membership.member.state, membership.room.name.as_str()),
-            other @ StreamItem::Profile { .. } => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         })
         .collect();
     let joined = MemberState::Joined;
@@ -210,7 +210,7 @@ async fn user_stream_pages_hold_the_newest_state_of_each_membership() {
     assert_eq!((whole.from, whole.to), (Revision(0), Revision(7)));
     let (mut from, mut items) = (0, Vec::new());
     while from < 7 {
-        let part = changes(from, 1).await.unwrap();
+        let part = test.stream(bob, from, 1).await;
         assert!(part.items.len() <= 1 && part.to > part.from);
         from = part.to.0;
         items.extend(part.items);

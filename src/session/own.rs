@@ -1,0 +1,38 @@
+//! What a person does with what is their own, where more than one part must hear of it. For sockets and REST alike.
+//!
+//! Must not know: sessions, frames, HTTP.
+
+use crate::accounts::handle::Accounts;
+use crate::domain::fault::Refusal;
+use crate::domain::ids::UserId;
+use crate::domain::relation::RelationChange;
+use crate::presence::handle::Presence;
+use crate::room::handle::Rooms;
+
+/// Who must hear of it.
+#[derive(Clone, Copy)]
+pub struct Hearing<'a> {
+    /// Writes it, and tells the person's own sessions.
+    pub accounts: &'a Accounts,
+    /// Their direct room is closed or opened.
+    pub rooms: &'a Rooms,
+    /// Who watches whom is looked at again.
+    pub presence: &'a Presence,
+}
+
+impl Hearing<'_> {
+    /// Blocks or mutes another person, or takes it back. With the answer it holds everywhere (I10).
+    ///
+    /// # Errors
+    /// Those of [`Accounts::set_relation`].
+    pub async fn relate(self, user: UserId, other: UserId, change: RelationChange) -> Result<(), Refusal> {
+        let changed = self.accounts.set_relation(user, other, change).await?;
+        if let Some(room) = changed.room {
+            self.rooms.committed(room);
+        }
+        if changed.block_changed {
+            self.presence.parted(user);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Catch-up of a user stream: what is a person's own and changed since a revision, in pages (I7).
+//!
+//! *Invariant.* No two rows of a person lie at the same revision of their stream, so a page may end behind any of them, and whoever has
+//! found as many rows as there are revisions has found all.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::PageMax;
+use crate::domain::fault::Fault;
+use crate::domain::ids::UserId;
+use crate::domain::order::Revision;
+use crate::domain::stream::{StreamItem, UserChanges};
+use crate::store::Page;
+use crate::store::backend::Db;
+use crate::store::columns::{Id, int};
+use crate::store::error::StoreError;
+use crate::store::members::memberships;
+use crate::store::rows::{MemberRow, RoomRow};
+use crate::store::schema::{members, rooms};
+use crate::store::{people, relations};
+
+/// What changed in a user stream after `from`: at most `max`, unless one item alone is more. `to` is the head if that was all.
+///
+/// # Errors
+/// Those of the database; [`Fault::NotFound`] if there is no such account.
+pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max: PageMax) -> Result<UserChanges, StoreError> {
+    let head = people::stream_head(db, user).await?.ok_or(Fault::NotFound)?;
+    let mut items = changed(db, user, from, head, max.rows).await?;
+    items.sort_by_key(StreamItem::revision);
+    let mut bytes = 0;
+    let fits = items.iter().take(max.rows).take_while(|item| {
+        bytes += text_bytes(item);
+        bytes <= max.bytes
+    });
+    // The first always fits: a page must lead on.
+    let fitting = fits.count().max(1);
+    let more = items.len() > fitting;
+    items.truncate(fitting);
+    let to = items.last().filter(|_| more).map_or(head, StreamItem::revision);
+    Ok(UserChanges { from, to, items })
+}
+
+/// Everything, as many of each kind as fit a page and one more. A live page mostly holds one row: what changes often is looked at first.
+async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: usize) -> Result<Vec<StreamItem>, StoreError> {
+    let revisions = to.0.saturating_sub(from.0);
+    let (span, limit) = ((from, to), Page::<StreamItem>::one_more(rows));
+    let mut items = standings(db, user, span, limit).await?;
+    let is_all = |items: &Vec<StreamItem>| items.len() as u64 >= revisions;
+    if !is_all(&items) {
+        items.extend(relations::changed(db, user, span, limit, rows).await?);
+    }
+    if !is_all(&items)
+        && let Some((revision, user)) = people::profile_changed(db, user, from, to).await?
+    {
+        items.push(StreamItem::Profile { revision, user });
+    }
+    Ok(items)
+}
+
+/// The memberships among them, by revision.
+async fn standings(
+    db: &mut Db,
+    user: UserId,
+    (from, to): (Revision, Revision),
+    limit: i64,
+) -> Result<Vec<StreamItem>, StoreError> {
+    let query = members::table
+        .inner_join(rooms::table.on(rooms::id.eq(members::room)))
+        .filter(members::user.eq(Id::from(user)))
+        .filter(members::stream_revision.gt(int(from.0)))
+        .filter(members::stream_revision.le(int(to.0)))
+        .order(members::stream_revision)
+        .limit(limit)
+        .select((members::all_columns, rooms::all_columns));
+    let found: Vec<(MemberRow, RoomRow)> = each!(db, |c| query.load(c).await)?;
+    let memberships = memberships(db, user, found).await?;
+    Ok(memberships.into_iter().map(|membership| StreamItem::Membership(Box::new(membership))).collect())
+}
+
+/// What of an item grows with what a person has typed, or with how much it names.
+const fn text_bytes(item: &StreamItem) -> usize {
+    match item {
+        StreamItem::Membership(_) | StreamItem::Profile { .. } | StreamItem::Relation { .. } => 0,
+    }
+}

@@ -1,0 +1,46 @@
+//! What is a person's own, over REST and socket: repeats, and the stream that tells all devices of it.
+
+use crate::support::person::Person;
+use crate::support::server::Server;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The head of somebody's stream.
+async fn head(person: &Person) -> Value {
+    person.connect_with(json!({})).await.1["user_head"].clone()
+}
+
+#[tokio::test]
+async fn what_is_a_persons_own_is_set_again_without_a_revision() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let user = &bob.id;
+    let routes = [
+        (Method::PUT, format!("me/blocks/{user}"), json!({})),
+        (Method::DELETE, format!("me/blocks/{user}"), Value::Null),
+        (Method::PUT, format!("me/mutes/{user}"), json!({})),
+        (Method::DELETE, format!("me/mutes/{user}"), Value::Null),
+    ];
+    for (method, path, body) in routes {
+        let before = head(&ann).await;
+        let ask = async || ann.request(method.clone(), &path, Some(body.clone()).filter(|body| !body.is_null())).await.ok();
+        let first = ask().await;
+        let after = head(&ann).await;
+        assert_eq!(after.as_u64(), before.as_u64().map(|head| head + 1), "{method} {path}");
+        assert_eq!((ask().await, head(&ann).await), (first, after), "{method} {path}");
+    }
+    let mut socket = ann.connect().await;
+    let commands = [
+        ("block", json!({"user": user})),
+        ("unblock", json!({"user": user})),
+        ("mute", json!({"user": user})),
+        ("unmute", json!({"user": user})),
+    ];
+    for (name, body) in commands {
+        let before = head(&ann).await;
+        let first = socket.ask(name, body.clone()).await["ok"].clone();
+        let after = head(&ann).await;
+        assert_eq!(after.as_u64(), before.as_u64().map(|head| head + 1), "{name}");
+        assert_eq!((socket.ask(name, body).await["ok"].clone(), head(&ann).await), (first, after), "{name}");
+    }
+}
