@@ -19,4 +19,10 @@ pub struct Room {
     /// who are connected are compared with the store, and the people of deleted rooms looked for.
     #[serde(deserialize_with = "duration")]
     pub head_check_interval: Duration,
+    /// At most one `typing` of a person in a room is passed on in this time.
+    #[serde(deserialize_with = "duration")]
+    pub typing_pause: Duration,
+    /// How long a client shows that somebody types, unless it comes again.
+    #[serde(deserialize_with = "duration")]
+    pub typing_for: Duration,
 }

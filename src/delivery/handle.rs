@@ -3,13 +3,15 @@
 //! Purpose: send envelopes and signals to one worker thread ([`RelayHandle`]) or signals to all of them ([`Relays`]). Neighbours:
 //! rooms deliver and keep what a full relay refused; accounts, the writers of user streams and the presence tracker announce.
 //!
-//! Two lanes, as losing has two owners. **Envelopes** enter the actor's bounded mailbox; when it is full the room is told so and sends
+//! Two lanes, as losing has two owners, and a place for what may be lost. **Envelopes** enter the actor's bounded mailbox; when it is full the room is told so and sends
 //! again from the last revision the relay took. **Signals** come from those who cannot send again, so they enter a lane of their own
 //! that is never lost: past its bound the relay closes all its sockets as *restarted*, and everybody resumes and authenticates anew.
+//! **Ephemerals** wait beside the mailbox for one message in it, and are lost when there is no place: they have no owner.
 //!
 //! Invariant: a signal sent is applied, or its thread's sockets close. Must not know: who subscribes, what a room is.
 
 use super::envelope::Envelope;
+use super::ephemeral::{Ephemeral, Passing};
 use super::relay::Relay;
 use super::watches::SeatReport;
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
@@ -123,6 +125,11 @@ pub(super) struct StreamsAre(pub(super) Vec<(UserId, Revision)>);
 #[rtype(result = "()")]
 pub(super) struct SignalsWait;
 
+/// Ephemerals wait, behind the envelopes sent before them. From the handle itself; lost when the mailbox is full, and they with it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct EphemeralsWait;
+
 /// What must not be lost and cannot be sent again.
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
@@ -170,6 +177,13 @@ impl RelayHandle {
     /// [`NotDelivered`]; the relay appends nothing past it before it has come, so that nothing is lost by sending it again later.
     pub fn deliver(&self, envelope: Arc<Envelope>) -> Result<(), NotDelivered> {
         self.mailbox.try_send(Deliver(envelope)).map_err(NotDelivered::from)
+    }
+
+    /// Passes something of the moment on; lost where there is no place for it.
+    pub fn ephemeral(&self, ephemeral: Arc<Ephemeral>) {
+        if self.lane.passing.put(ephemeral) && self.mailbox.try_send(EphemeralsWait).is_err() {
+            drop(self.lane.passing.take());
+        }
     }
 
     /// Says how far a room has been handed over, behind all of it, so that the loss of a last envelope is seen too.
@@ -335,6 +349,8 @@ impl Relays {
 pub(super) struct Lane {
     waiting: Mutex<Waiting>,
     capacity: usize,
+    /// What may be lost; as many.
+    pub(super) passing: Passing,
 }
 
 /// What a relay finds in its lane.
@@ -347,7 +363,7 @@ pub(super) struct Waiting {
 
 impl Lane {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { waiting: Mutex::default(), capacity }
+        Self { waiting: Mutex::default(), capacity, passing: Passing::new(capacity) }
     }
 
     /// Adds signals; whether the relay must be told because nothing had been waiting.

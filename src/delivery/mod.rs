@@ -14,6 +14,7 @@
 //! Must not know: sessions as actors, rooms, the store, permissions (a subscription carries what may be seen).
 
 pub mod envelope;
+pub mod ephemeral;
 pub mod feeds;
 pub mod frame;
 pub mod handle;

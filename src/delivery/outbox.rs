@@ -108,6 +108,17 @@ impl Outbox {
         fits
     }
 
+    /// Adds a frame that may be lost: only where half of the outbox stays free for what may not. Says whether it was taken.
+    pub fn offer(&self, frame: Bytes) -> bool {
+        let mut state = self.0.borrow_mut();
+        let fits = state.close.is_none() && state.bytes + frame.len() <= state.max_bytes / 2;
+        if fits {
+            state.add(frame);
+            state.wake();
+        }
+        fits
+    }
+
     /// Closes after what waits has been written; the first close counts.
     pub fn close(&self, close: Close) {
         let mut state = self.0.borrow_mut();
@@ -282,6 +293,17 @@ mod tests {
         };
         assert_eq!(outbox.flush(write).unwrap(), Flushed::Empty);
         assert_eq!((writes, outbox.waiting_bytes()), (vec![3], 0));
+    }
+
+    #[test]
+    fn what_may_be_lost_leaves_half_of_the_outbox_free_and_closes_nothing() {
+        let outbox = Outbox::new(8);
+        let taken: Vec<bool> = (0..4).map(|_| outbox.offer(Bytes::from_static(b"ab"))).collect();
+        assert_eq!((taken, outbox.waiting_bytes()), (vec![true, true, false, false], 4));
+        assert!(outbox.push(Bytes::from_static(b"cdef")), "there is still room for what may not be lost");
+        assert_eq!(outbox.closed(), None);
+        outbox.close(Close::Draining);
+        assert!(!outbox.offer(Bytes::new()));
     }
 
     #[test]

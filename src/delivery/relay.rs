@@ -11,8 +11,8 @@
 use super::envelope::Envelope;
 use super::feeds::Feeds;
 use super::handle::{
-    Deliver, HeadIs, Lane, LastAppended, Publish, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre, StreamsSent,
-    WatchSignal,
+    Deliver, EphemeralsWait, HeadIs, Lane, LastAppended, Publish, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre,
+    StreamsSent, WatchSignal,
 };
 use super::outbox::Outbox;
 use super::state::{Appended, Behind, CaughtUp, Seat, State, Subscribed};
@@ -283,6 +283,20 @@ impl Handler<Queued<SignalsWait>> for Relay {
     fn handle(&mut self, message: Queued<SignalsWait>, _: &mut Context<Self>) {
         let SignalsWait = message.open();
         self.take_signals();
+    }
+}
+
+impl Handler<Queued<EphemeralsWait>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<EphemeralsWait>, _: &mut Context<Self>) {
+        let EphemeralsWait = message.open();
+        // Those who were put out by a signal hear no more.
+        self.take_signals();
+        for ephemeral in self.lane.passing.take() {
+            let count = self.state.borrow().ephemeral(&ephemeral);
+            self.tally.deliveries.add(count);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Invariants: those of the module. Must not know: threads, actors, time.
 
 use super::envelope::{Ending, Envelope};
+use super::ephemeral::Ephemeral;
 use super::handle::{Logins, Revocation};
 use super::outbox::Outbox;
 use super::tail::Tail;
@@ -251,6 +252,18 @@ impl State {
             self.end(envelope.room(), *ending);
         }
         Appended::To { count, unused: self.drop_if_unused(envelope.room()) }
+    }
+
+    /// Offers something of the moment to everybody who is live in its room; how many took it.
+    pub(super) fn ephemeral(&self, ephemeral: &Ephemeral) -> usize {
+        let Some(feed) = self.rooms.get(&ephemeral.room()) else { return 0 };
+        let live = feed.subscriptions.iter().filter(|(_, subscription)| subscription.live);
+        live.filter(|(seat, subscription)| {
+            let viewer = self.seats.get(seat).map(|seated| seated.user);
+            viewer.is_some_and(|viewer| ephemeral.may_reach(viewer, subscription.from_seq))
+                && subscription.outbox.offer(ephemeral.frame())
+        })
+        .count()
     }
 
     /// The room has handed over everything up to `head`: what is to be asked for again, if not all of it has come. A refill asked for

@@ -401,3 +401,21 @@ proptest! {
         prop_assert_eq!(cursor, last);
     }
 }
+
+#[test]
+fn something_of_the_moment_reaches_who_is_live_and_may_hear_it() {
+    let mut bench = Bench::new();
+    let (ann, bob, cem, late) = (bench.live(5), bench.live(5), bench.live(5), bench.behind(5));
+    let stranger = bench.connect();
+    // Bob has a second connection, and came after the thread's first message; cem must not hear of ann.
+    let bobs_other = bench.connect_as(bob.user);
+    bench.arrive(&bobs_other, 5, 4, 1);
+    assert_eq!(bench.caught_up(&bobs_other, 5), CaughtUp::Live);
+    let lasts = std::time::Duration::from_secs(6);
+    let typing = |thread: Option<Seq>| Ephemeral::typing(bench.room, ann.user, thread, lasts, vec![cem.user]);
+    assert_eq!(bench.state.ephemeral(&typing(None)), 2);
+    assert_eq!(bench.state.ephemeral(&typing(Some(Seq(3)))), 1);
+    let frames = |person: &Person| String::from_utf8_lossy(&wire(&person.outbox)).matches("\"typing\"").count();
+    let heard = [&ann, &bob, &bobs_other, &cem, &late, &stranger].map(frames);
+    assert_eq!(heard, [0, 2, 1, 0, 0, 0]);
+}

@@ -38,7 +38,9 @@ pub struct MemberView {
 }
 
 impl MemberView {
-    fn new(named: NamedMember, with_reason: bool) -> Self {
+    /// A person of a list; only moderators are told why.
+    #[must_use]
+    pub fn new(named: NamedMember, with_reason: bool) -> Self {
         let NamedMember { member, name, display_name } = named;
         let reason = member.reason.clone().filter(|_| with_reason);
         Self { member: (&member).into(), name, display_name, by: member.by, reason }

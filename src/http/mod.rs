@@ -31,4 +31,5 @@ pub mod relations;
 pub mod rooms;
 pub mod routes;
 pub mod schema;
+pub mod silences;
 pub mod users;

@@ -11,7 +11,9 @@ use utoipa::openapi::{ComponentsBuilder, OpenApi as Document, Ref, RefOr, Respon
 use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
-use super::{accounts, admin, administration, health, invitations, logins, members, messages, presence, relations, rooms, users};
+use super::{
+    accounts, admin, administration, health, invitations, logins, members, messages, presence, relations, rooms, silences, users,
+};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
 use crate::domain::order::{Revision, Seq};
@@ -36,6 +38,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         rooms::create, rooms::find, rooms::get, rooms::update, rooms::delete, rooms::create_group, rooms::mine,
         members::join, members::leave, members::list, members::set_role, members::kick, members::bans, members::ban,
         members::unban, members::transfer,
+        silences::list, silences::silence, silences::unsilence, silences::typing,
         invitations::invite, invitations::uninvite, invitations::decline, invitations::create_link, invitations::list_links,
         invitations::revoke_link, invitations::redeem,
         messages::post, messages::history, messages::get, messages::notices, messages::changes, messages::post_direct,

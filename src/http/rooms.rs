@@ -18,6 +18,7 @@ use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind, RoomSettings}
 use crate::domain::text::{RoomName, Topic};
 use crate::domain::user::Actor;
 use crate::policy;
+use crate::protocol::v1::room_act::ChangedRoom;
 use crate::protocol::v1::{item, push};
 use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits, RoomPlace};
 use crate::store::{members, rooms};
@@ -74,27 +75,6 @@ pub struct NewRoom {
 
 const fn all_history() -> HistoryRule {
     HistoryRule::All
-}
-
-/// New settings; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChangedRoom {
-    /// The name. Owners only, like all but the topic.
-    #[serde(default)]
-    name: Option<String>,
-    /// The topic line. Moderators, too.
-    #[serde(default)]
-    topic: Option<String>,
-    /// `public` or `private`.
-    #[serde(default)]
-    kind: Option<RoomKind>,
-    /// What later members may read of the past.
-    #[serde(default)]
-    history: Option<HistoryRule>,
-    /// Closed for posts, or open again.
-    #[serde(default)]
-    archived: Option<bool>,
 }
 
 /// People for a group.
@@ -211,10 +191,7 @@ pub async fn update(
     room: web::Path<RoomId>,
     new: web::Json<ChangedRoom>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangedRoom { name, topic, kind, history, archived } = new.into_inner();
-    let name = name.as_deref().map(RoomName::parse).transpose()?;
-    let topic = topic.as_deref().map(Topic::parse).transpose()?;
-    let settings = RoomSettings { name, topic, kind, history, archived, ..RoomSettings::default() };
+    let settings = RoomSettings::try_from(new.into_inner())?;
     let changed = change(&parts, *room, caller.0, RoomChange::Settings(settings)).await?;
     Ok(HttpResponse::Ok().json(after(&parts, caller.0, changed).await?))
 }

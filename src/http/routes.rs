@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::parts::Parts;
 use super::{
     accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, relations,
-    rooms, users,
+    rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -73,6 +73,9 @@ routes! {
     get    "/api/v1/rooms/{room}/bans"                 => members::bans;
     put    "/api/v1/rooms/{room}/bans/{user}"          => members::ban;
     delete "/api/v1/rooms/{room}/bans/{user}"          => members::unban;
+    get    "/api/v1/rooms/{room}/silences"             => silences::list;
+    put    "/api/v1/rooms/{room}/silences/{user}"      => silences::silence;
+    delete "/api/v1/rooms/{room}/silences/{user}"      => silences::unsilence;
     put    "/api/v1/rooms/{room}/owner"                => members::transfer;
 
     // Ways in.
@@ -90,6 +93,7 @@ routes! {
     get    "/api/v1/rooms/{room}/messages/{seq}"       => messages::get;
     get    "/api/v1/rooms/{room}/notices"              => messages::notices;
     get    "/api/v1/rooms/{room}/changes"              => messages::changes;
+    post   "/api/v1/rooms/{room}/typing"               => silences::typing;
     post   "/api/v1/direct/{user}/messages"            => messages::post_direct;
 
     // Who is online.

@@ -4,7 +4,7 @@ use super::error::ErrorBody;
 use super::v1::command::decode;
 use super::v1::item;
 use super::v1::push::{
-    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Unsubscribed, UserChanges, UserItem,
+    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed, UserChanges, UserItem,
     UserPresence,
 };
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
@@ -137,6 +137,7 @@ fn user_changes() -> Value {
         role: Role::Member,
         visible_from_seq: Seq(1),
         by: None,
+        silenced_until: None,
         room: lobby("", 1),
         people: Vec::new(),
     };
@@ -178,6 +179,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("changes", changes(19, 20, vec![message()])),
         ("user_changes", user_changes()),
         ("presence", presence()),
+        ("typing", push(Push::Typing(Typing { room: id("1"), user: id("b2"), thread: Some(Seq(12)), for_ms: 6000 }))),
         ("token_expiring", push(Push::TokenExpiring(TokenExpiring { expires_at: at("10:10:00") }))),
         ("reconnect", push(Push::Reconnect(Reconnect { after_ms: 1200 }))),
         ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),

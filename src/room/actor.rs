@@ -21,6 +21,7 @@ use super::state::feeding::Feeding;
 use super::state::membership::Membership;
 use super::state::order::{Committed, Order};
 use super::state::posting::{self, InFlight};
+use super::state::typing::Typing;
 use crate::config;
 use crate::delivery::envelope::Envelope;
 use crate::delivery::handle::{RelayHandle, Relays};
@@ -87,13 +88,14 @@ pub(super) struct RoomActor {
     pub(super) absence: Fault,
     /// Outlives a panic: only the relays could say who wants the room, and not all of them may answer.
     pub(super) feeding: Feeding<RelayHandle>,
-    last_used: Instant,
+    pub(super) last_used: Instant,
 }
 
 /// What a loaded room knows.
 pub(super) struct Awake {
     pub(super) membership: Membership,
     pub(super) order: Order,
+    pub(super) typing: Typing,
     in_flight: InFlight,
     changes_in_flight: usize,
     /// Groups decided under a policy that has changed; they wait for the reload.
@@ -112,6 +114,7 @@ impl Awake {
         Self {
             membership,
             order,
+            typing: Typing::default(),
             in_flight,
             changes_in_flight: 0,
             stale: Vec::new(),

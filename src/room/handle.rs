@@ -14,7 +14,7 @@ use super::directory::Directory;
 use super::map::{Map, refuse_unsent};
 use super::messages::{
     Attach, Attached, Change, CommittedElsewhere, Create, Creation, Detach, DirectPosted, PostDirect, PostGroup, Refusable,
-    SendAgain, Wake,
+    SendAgain, Types, Wake,
 };
 use super::state::order::Committed;
 use super::state::posting::Answers;
@@ -24,7 +24,7 @@ use crate::delivery::handle::{RelayHandle, Relays};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::Post;
-use crate::domain::order::Revision;
+use crate::domain::order::{Revision, Seq};
 use crate::domain::room::RoomChange;
 use crate::domain::time::Clock;
 use crate::domain::user::Actor;
@@ -122,6 +122,11 @@ impl Rooms {
     /// what was missed is read (I6). `attachment` is the number the relay gave.
     pub fn attach(&self, room: RoomId, user: UserId, relay: RelayHandle, attachment: u64) -> Answered<Attached> {
         self.ask(room, |owed| Attach { user, relay, attachment, owed })
+    }
+
+    /// Tells those who look at the room that somebody types, in a thread if that is some. Done at once, or dropped when it comes too often.
+    pub fn typing(&self, room: RoomId, user: UserId, thread: Option<Seq>) -> Answered<()> {
+        self.ask(room, |owed| Types { user, thread, owed })
     }
 
     /// Nobody on the relay wants the room any more. May be lost.

@@ -7,7 +7,7 @@ use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::Post;
-use crate::domain::order::Revision;
+use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::user::Actor;
 use crate::persistence::owed::Owed;
@@ -88,6 +88,21 @@ pub(super) struct Attach {
 }
 
 impl Refusable for Attach {
+    fn refuse(self, refusal: Refusal) {
+        self.owed.settle(Err(refusal));
+    }
+}
+
+/// Somebody types. From a session or REST; always answered.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(super) struct Types {
+    pub(super) user: UserId,
+    pub(super) thread: Option<Seq>,
+    pub(super) owed: Owed<()>,
+}
+
+impl Refusable for Types {
     fn refuse(self, refusal: Refusal) {
         self.owed.settle(Err(refusal));
     }

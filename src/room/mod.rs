@@ -22,5 +22,6 @@ mod messages;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 pub use messages::{Attached, DirectPosted};

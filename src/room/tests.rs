@@ -20,6 +20,7 @@ use crate::delivery::state::CaughtUp;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::message::Post;
+use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::time::Clock;
 use crate::persistence::handle::Persistence;
@@ -381,4 +382,33 @@ async fn a_deletion_whose_people_nobody_has_told_is_gone_on_with_by_the_director
     };
     timeout(PATIENCE, told).await.unwrap();
     node.relay.unregister(seat);
+}
+
+#[actix::test]
+async fn typing_is_decided_like_a_post_and_passed_on_behind_what_was_said_before() {
+    let node = Node::new(|_| {}).await;
+    let listener = node.listen(node.bob).await.unwrap();
+    let types = async |user, thread| within(node.rooms.typing(node.room, user, thread)).await.map_err(|refusal| refusal.fault);
+    node.say(node.ann, &["first"]).await;
+    assert_eq!(types(node.ann, Some(Seq(1))).await, Ok(()));
+    assert_eq!(types(node.ann, Some(Seq(2))).await, Err(Fault::NotFound));
+    let [carl] = node.test.people().await;
+    assert_eq!(types(carl, None).await, Err(Fault::NotFound));
+    let mut bytes = Vec::new();
+    let mut kinds = Vec::new();
+    let received = poll_fn(|task| {
+        listener.outbox.set_waker(task.waker());
+        let write = |slices: &[std::io::IoSlice<'_>]| {
+            slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        };
+        listener.outbox.flush(write).unwrap();
+        kinds.extend(frames(&mut bytes).iter().filter_map(|frame| frame.as_object()?.keys().next().cloned()));
+        if kinds.len() == 2 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    timeout(PATIENCE, received).await.expect("both arrive");
+    assert_eq!(kinds, ["changes", "typing"]);
+    let until = noon() + chrono::TimeDelta::hours(1);
+    node.change(node.ann, RoomChange::Silence { user: node.bob, until, reason: None }).await;
+    assert_eq!(types(node.bob, None).await, Err(Fault::Silenced));
 }

@@ -4,6 +4,7 @@
 
 use super::node::{Node, settled};
 use super::own::Hearing;
+use super::room_acts;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::UserId;
 use crate::domain::relation::RelationChange;
@@ -21,6 +22,24 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         Act::Edit(_) | Act::Delete(_) | Act::React(_) | Act::Unreact(_) | Act::Pin(_) | Act::Unpin(_) => {
             let _ = (&node, actor, settled::<()>);
             Err(Fault::UnknownCommand.into())
+        }
+        act @ (Act::Join(_)
+        | Act::Leave(_)
+        | Act::Decline(_)
+        | Act::Invite(_)
+        | Act::Uninvite(_)
+        | Act::Kick(_)
+        | Act::Ban(_)
+        | Act::Unban(_)
+        | Act::Silence(_)
+        | Act::Unsilence(_)
+        | Act::SetRole(_)
+        | Act::Transfer(_)
+        | Act::ChangeRoom(_)
+        | Act::DeleteRoom(_)) => room_acts::carry_out(node, actor, act).await,
+        Act::Typing(typing) => {
+            settled(node.rooms.typing(typing.room, actor.user, typing.thread), Fault::Unavailable).await?;
+            Ok(Done::Nothing {})
         }
     }
 }

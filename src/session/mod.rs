@@ -27,6 +27,7 @@ pub mod ports;
 pub mod posting;
 mod replies;
 pub mod resume;
+mod room_acts;
 pub mod socket;
 pub mod thread;
 pub mod upgrade;

@@ -21,6 +21,7 @@ const NOT_MEMBER: &str = "not_member";
 const NOT_ALLOWED: &str = "not_allowed";
 const BANNED: &str = "banned";
 const LAST_OWNER: &str = "last_owner";
+const SILENCED: &str = "silenced";
 
 /// What a stranger, a member, a moderator, the owner, a banned person and an administrator (otherwise a stranger) are answered.
 type Answers = [&'static str; 6];
@@ -39,6 +40,13 @@ const INVITER_OR_MODERATOR: Rule =
 const MODERATORS: Rule = ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
 const OWNERS: Rule =
     ([NOT_MEMBER, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_FOUND]);
+
+/// What is a way of speaking: the only routes that answer somebody who is silenced otherwise than any member.
+const SPEAKING: &[(&str, &str)] = &[("post", "/api/v1/rooms/{room}/messages"), ("post", "/api/v1/rooms/{room}/typing")];
+
+fn in_an_hour() -> chrono::DateTime<chrono::Utc> {
+    hubbub::domain::time::Clock::system().now() + chrono::TimeDelta::hours(1)
+}
 
 struct Row {
     method: &'static str,
@@ -65,6 +73,9 @@ fn table() -> Vec<Row> {
         row("get", "/api/v1/rooms/{room}/bans", Value::Null, MODERATORS),
         row("put", "/api/v1/rooms/{room}/bans/{user}", Value::Null, MODERATORS),
         row("delete", "/api/v1/rooms/{room}/bans/{user}", Value::Null, MODERATORS),
+        row("get", "/api/v1/rooms/{room}/silences", Value::Null, MODERATORS),
+        row("put", "/api/v1/rooms/{room}/silences/{user}", json!({"until": in_an_hour()}), MODERATORS),
+        row("delete", "/api/v1/rooms/{room}/silences/{user}", Value::Null, MODERATORS),
         row("put", "/api/v1/rooms/{room}/owner", json!({"user": "{victim}"}), OWNERS),
         row("put", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, MEMBERS),
         row("delete", "/api/v1/rooms/{room}/invitations/{user}", Value::Null, INVITER_OR_MODERATOR),
@@ -74,6 +85,7 @@ fn table() -> Vec<Row> {
         row("delete", "/api/v1/rooms/{room}/links/{link}", Value::Null, MODERATORS),
         row("post", "/api/v1/links/redeem", json!({"secret": "{secret}"}), WITH_A_LINK),
         row("post", "/api/v1/rooms/{room}/messages", json!({"client_id": Uuid::now_v7(), "text": "hello"}), MEMBERS),
+        row("post", "/api/v1/rooms/{room}/typing", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/notices", Value::Null, MEMBERS),
@@ -193,6 +205,27 @@ async fn everybody_may_do_with_a_room_what_the_table_says_and_nothing_else() {
             .then(|| format!("{name} in a {kind} room: {} {} {}: {got}, not {expected}", row.method, row.path, row.body))
     });
     let wrong: Vec<_> = judged.buffer_unordered(8).filter_map(|wrong| async { wrong }).collect().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn somebody_silenced_may_do_what_a_member_may_but_speak() {
+    let off = ["rates.rooms_made_per_account", "rates.posts_per_account"];
+    let mut server = Server::start_with(&off.map(|rate| (rate, "off"))).await;
+    let cast = cast(&mut server).await;
+    let silenced = &cast.asking[1];
+    let mut wrong = Vec::new();
+    for row in &table() {
+        let scene = scene(&cast, "private").await;
+        let silence = json!({"until": in_an_hour()});
+        cast.owner().put(&format!("rooms/{}/silences/{}", scene.room, silenced.id), silence).await.ok();
+        let expected = if SPEAKING.contains(&(row.method, row.path)) { SILENCED } else { row.rule.1[1] };
+        let answer = ask(&cast, &scene, row, silenced).await;
+        let got = if answer.status.is_success() { OK } else { answer.code() };
+        if got != expected {
+            wrong.push(format!("{} {} {}: {got}, not {expected}", row.method, row.path, row.body));
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

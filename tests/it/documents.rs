@@ -2,6 +2,8 @@
 //! the code; and the settings that scripts, drills and documents give to a server, held to those there are.
 
 use hubbub::config::Sources;
+use hubbub::domain::member::Member;
+use hubbub::domain::room::SlowMode;
 use hubbub::domain::text::{DeviceName, DisplayName, Reason, RoomName, Topic, UserName};
 use hubbub::http::routes;
 use std::collections::BTreeSet;
@@ -148,6 +150,8 @@ fn the_lengths_that_the_protocol_fixes_are_those_of_the_code() {
         ("a topic", Topic::MAX_CHARS),
         ("a reason", Reason::MAX_CHARS),
         ("a device's name", DeviceName::MAX_CHARS),
+        ("a silence", Member::SILENCE_DAYS_MAX),
+        ("slow mode", SlowMode::MAX_S),
         ("`q` of `GET /rooms`", RoomName::MAX_CHARS),
     ];
     for (what, longest) in of_code {

@@ -1,6 +1,10 @@
 //! Commands that are one question with one answer: what a person does to a message, a room, another person, or what is their own. REST has a
 //! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
 
+use super::room_act::{
+    Ban, ChangeRoom, Decline, DeleteRoom, Invite, Join, Kick, Leave, SetRole, Silence, Transfer, Typing, Unban, Uninvite,
+    Unsilence,
+};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::Seq;
 use serde::Deserialize;
@@ -59,6 +63,36 @@ acts! {
     Mute => "mute";
     /// Mute a person no more.
     Unmute => "unmute";
+    /// Join a public room, or one that one is invited to.
+    Join => "join";
+    /// Leave a room.
+    Leave => "leave";
+    /// Turn an invitation down.
+    Decline => "decline";
+    /// Invite somebody.
+    Invite => "invite";
+    /// Take an invitation back.
+    Uninvite => "uninvite";
+    /// Put a member out.
+    Kick => "kick";
+    /// Put somebody out and keep them out.
+    Ban => "ban";
+    /// Lift a ban.
+    Unban => "unban";
+    /// Keep somebody from posting for a while.
+    Silence => "silence";
+    /// End a silence before its time.
+    Unsilence => "unsilence";
+    /// Give a member a role.
+    SetRole => "set_role";
+    /// Make another member the owner.
+    Transfer => "transfer";
+    /// Change a room's settings.
+    ChangeRoom => "change_room";
+    /// Delete a room for everybody.
+    DeleteRoom => "delete_room";
+    /// Tell those who look at a room that one is typing.
+    Typing => "typing";
 }
 
 /// `edit`.

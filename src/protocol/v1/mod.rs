@@ -8,6 +8,7 @@ pub mod command;
 pub mod item;
 pub mod push;
 pub mod reply;
+pub mod room_act;
 
 /// The WebSocket subprotocol (RFC 6455 §1.9) of this version.
 pub const SUBPROTOCOL: &str = "hubbub.v1";

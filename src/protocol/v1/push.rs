@@ -20,6 +20,8 @@ pub enum Push {
     UserChanges(UserChanges),
     /// Who is online.
     Presence(Presence),
+    /// Somebody types.
+    Typing(Typing),
     /// The access token ends soon: `renew`.
     TokenExpiring(TokenExpiring),
     /// The server will close this socket: reconnect after the time given.
@@ -110,6 +112,7 @@ impl From<&stream::Membership> for Membership {
             role: member.role,
             visible_from_seq: member.visible_from_seq.max(Seq(1)),
             by: member.by,
+            silenced_until: member.silenced_until,
             room: room.into(),
             people: people.iter().map(User::from).collect(),
         }
@@ -164,6 +167,9 @@ pub struct Membership {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<UserId>,
+    /// Until when I may not post there, if a moderator has silenced me; one that has passed means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silenced_until: Option<DateTime<Utc>>,
     /// The room as it was when this was read.
     pub room: Room,
     /// The other people of a direct or group room.
@@ -215,6 +221,20 @@ pub enum PresenceState {
     Away,
     /// At a device.
     Online,
+}
+
+/// Somebody types in a room that is received. It ends by itself, and with their next message there.
+#[derive(Debug, Serialize)]
+pub struct Typing {
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub user: UserId,
+    /// In which thread; absent: in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Seq>,
+    /// For so many milliseconds, unless it comes again.
+    pub for_ms: u64,
 }
 
 /// The access token ends soon.

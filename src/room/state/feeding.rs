@@ -125,6 +125,11 @@ impl<R: PartialEq + Clone> Feeding<R> {
         });
     }
 
+    /// Every relay that wants the room.
+    pub fn relays(&self) -> impl Iterator<Item = &R> {
+        self.relays.iter().map(|fed| &fed.relay)
+    }
+
     /// From where the relay that is furthest behind has to be fed.
     #[must_use]
     pub fn behind(&self) -> Option<Revision> {

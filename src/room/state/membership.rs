@@ -12,7 +12,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
 use crate::domain::member::{Member, MemberState};
 use crate::domain::message::Item;
-use crate::domain::order::Revision;
+use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::policy::{Sight, may_post, may_read};
@@ -51,6 +51,17 @@ impl Membership {
     /// What the person sees.
     pub fn may_post(&self, user: UserId, now: Timestamp) -> Result<(), Fault> {
         may_post(&self.room, self.members.get(&user), now)
+    }
+
+    /// May this person be shown typing, in a thread if that is some?
+    ///
+    /// # Errors
+    /// As for a post; [`Fault::NotFound`] for a thread that is not there or that they may not see.
+    pub fn may_type(&self, user: UserId, thread: Option<Seq>, now: Timestamp) -> Result<(), Fault> {
+        self.may_post(user, now)?;
+        let sight = self.sight(user)?;
+        let seen = |seq: Seq| seq >= sight.from_seq.max(Seq(1)) && seq <= self.room.last_seq;
+        if thread.is_none_or(seen) { Ok(()) } else { Err(Fault::NotFound) }
     }
 
     /// What does this person see?
@@ -124,7 +135,6 @@ pub(crate) mod tests {
     use crate::domain::ids::RoomId;
     use crate::domain::member::{MemberState, Role};
     use crate::domain::message::Changes;
-    use crate::domain::order::Seq;
     use crate::domain::room::{HistoryRule, RoomKind, SlowMode};
     use chrono::DateTime;
 

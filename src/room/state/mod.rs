@@ -4,3 +4,4 @@ pub mod feeding;
 pub mod membership;
 pub mod order;
 pub mod posting;
+pub mod typing;

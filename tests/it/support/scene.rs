@@ -90,12 +90,16 @@ impl Scene {
         (client_id, begun.elapsed(), reply)
     }
 
-    /// Ends Bob's right to post: as a member (`kicked`, `banned`), or everybody's (`archived`).
+    /// Ends Bob's right to post: as a member (`kicked`, `banned`), for a while (`silenced`), or everybody's (`archived`).
     pub async fn end(&self, notice: &str) {
         let (room, bob) = (&self.room, &self.bob.id);
         match notice {
             "kicked" => self.ann.delete(&format!("rooms/{room}/members/{bob}")).await,
             "banned" => self.ann.put(&format!("rooms/{room}/bans/{bob}"), json!({})).await,
+            "silenced" => {
+                let until = hubbub::domain::time::Clock::system().now() + chrono::TimeDelta::hours(1);
+                self.ann.put(&format!("rooms/{room}/silences/{bob}"), json!({ "until": until })).await
+            }
             "archived" => self.ann.patch(&format!("rooms/{room}"), json!({"archived": true})).await,
             other => panic!("no way to {other}"),
         }
