@@ -4,8 +4,8 @@ use super::error::ErrorBody;
 use super::v1::command::decode;
 use super::v1::item;
 use super::v1::push::{
-    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed, UserChanges, UserItem,
-    UserPresence,
+    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed, UserChanges,
+    UserItem, UserPresence,
 };
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
 use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
