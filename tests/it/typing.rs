@@ -97,3 +97,20 @@ async fn who_may_not_post_may_not_type_and_a_thread_that_is_not_there_is_not_fou
     scene.ann.put(&format!("rooms/{room}/bans/{}", scene.bob.id), json!({})).await.ok();
     assert_eq!(scene.bob.post(&path, json!({})).await.code(), "banned");
 }
+
+#[tokio::test]
+async fn whom_one_blocks_is_not_told_that_one_types() {
+    let scene = Scene::start_with(&[("room.typing_pause", "1ms")]).await;
+    let (room, ann, bob) = (&scene.room, &scene.ann, &scene.bob);
+    let cem = Person::register(&scene.server, "cem").await;
+    cem.join(room).await;
+    let (mut bobs, mut cems) = (looking(bob, room).await, looking(&cem, room).await);
+    ann.put(&format!("me/blocks/{}", bob.id), json!({})).await.ok();
+    ann.post(&format!("rooms/{room}/typing"), json!({})).await.ok();
+    assert_eq!(cems.push("typing").await["user"], json!(ann.id));
+    cem.say(room, "between").await;
+    assert_eq!(heard_until(&mut bobs, "between").await, [Value::Null; 0]);
+    ann.delete(&format!("me/blocks/{}", bob.id)).await.ok();
+    ann.post(&format!("rooms/{room}/typing"), json!({})).await.ok();
+    assert_eq!(bobs.push("typing").await["user"], json!(ann.id));
+}

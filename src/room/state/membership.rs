@@ -64,6 +64,13 @@ impl Membership {
         if thread.is_none_or(seen) { Ok(()) } else { Err(Fault::NotFound) }
     }
 
+    /// Those of these people who are held here.
+    #[must_use]
+    pub fn those_in_it(&self, mut people: Vec<UserId>) -> Vec<UserId> {
+        people.retain(|user| self.members.contains_key(user));
+        people
+    }
+
     /// What does this person see?
     ///
     /// # Errors
