@@ -150,8 +150,16 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         Counted::Post => counting.post(user),
         Counted::Command => counting.command(user),
     });
-    let neighbours =
-        Neighbours { epoch, accounts, rooms, presence, store: store.clone(), heads: Heads::of_store(store.clone()), count };
+    let neighbours = Neighbours {
+        epoch,
+        accounts,
+        rooms,
+        presence,
+        store: store.clone(),
+        heads: Heads::of_store(store.clone()),
+        count,
+        text_max: config.limits.text_max.as_usize(),
+    };
     let workers = Workers::start(workers::Parts {
         config: Arc::clone(&config),
         clock,

@@ -41,6 +41,9 @@ fn zeros(layers: &Layers) -> Vec<String> {
     paths.map(super::reference::Setting::path).filter(|path| !ZERO_ALLOWED.contains(&path.as_str())).collect()
 }
 
+/// What the column of mentions holds.
+const MENTIONS_MAX: usize = 100;
+
 /// A rule: the setting to blame, whether it holds, what is expected.
 type Rule = (&'static str, bool, String);
 
@@ -120,7 +123,7 @@ fn on_the_wire(Config { server, accounts, limits, session, .. }: &Config) -> Vec
     ]
 }
 
-fn in_the_store(Config { database, limits, .. }: &Config) -> Vec<Rule> {
+fn in_the_store(Config { database, limits, conversation, .. }: &Config) -> Vec<Rule> {
     vec![
         (
             "database.batch_max_bytes",
@@ -145,6 +148,11 @@ fn in_the_store(Config { database, limits, .. }: &Config) -> Vec<Rule> {
                 "expected at least three times database.node_heartbeat, which is {:?}: one late heartbeat is not a dead node",
                 database.node_heartbeat
             ),
+        ),
+        (
+            "conversation.mentions_per_message",
+            conversation.mentions_per_message <= MENTIONS_MAX,
+            format!("expected at most {MENTIONS_MAX}: they are kept beside the message"),
         ),
         ("database.session_timeout", whole_seconds(database.session_timeout), WHOLE_SECONDS.to_owned()),
         ("database.lock_wait", whole_seconds(database.lock_wait), WHOLE_SECONDS.to_owned()),

@@ -14,6 +14,7 @@
 
 mod accounts;
 mod checks;
+mod conversation;
 mod data;
 mod database;
 mod layers;
@@ -37,6 +38,7 @@ use serde::Deserialize;
 
 pub use self::{
     accounts::{Accounts, Registration},
+    conversation::Conversation,
     data::Data,
     database::Database,
     limits::Limits,
@@ -79,6 +81,8 @@ pub struct Config {
     pub presence: Presence,
     /// Room actors.
     pub room: Room,
+    /// Messages that change, and what belongs to them.
+    pub conversation: Conversation,
     /// Restarts.
     pub supervision: Supervision,
     /// The log.

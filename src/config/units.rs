@@ -34,6 +34,14 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     parse_duration(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
+/// The same, or `"off"` for none.
+pub(super) fn duration_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "off" => Ok(None),
+        text => parse_duration(text).map(Some).map_err(|expected| de::Error::custom(format!("{expected}, or \"off\""))),
+    }
+}
+
 /// A number of bytes, written with its binary unit: `64KiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(u64);

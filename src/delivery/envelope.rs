@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Envelope {
     changes: Changes,
-    /// The lowest message it shows: whoever may see from there on gets the shared frame.
+    /// The lowest message it is about: whoever may see from there on gets the shared frame.
     lowest: Option<Seq>,
     endings: Vec<Ending>,
     frame: OnceLock<Bytes>,
@@ -43,7 +43,7 @@ impl Envelope {
     /// An envelope around `changes`.
     #[must_use]
     pub fn new(changes: Changes) -> Self {
-        let lowest = changes.items.iter().filter_map(message_seq).min();
+        let lowest = changes.items.iter().filter_map(Item::seq).min();
         let single = changes.from.next() == changes.to;
         let endings = changes.items.iter().filter_map(|item| ending(item, single)).collect();
         Self { changes, lowest, endings, frame: OnceLock::new(), made_at: Instant::now() }
@@ -103,20 +103,13 @@ impl Envelope {
         if self.is_open_from(from_seq) {
             return self.frame();
         }
-        let hidden = |item: &&Item| message_seq(item).is_none_or(|seq| seq >= from_seq);
+        let hidden = |item: &&Item| item.seq().is_none_or(|seq| seq >= from_seq);
         let items = self.changes.items.iter().filter(hidden).cloned().collect();
         frame::text(&Push::Changes((&Changes { items, ..self.changes_without_items() }).into()))
     }
 
     fn changes_without_items(&self) -> Changes {
         Changes { room: self.changes.room, from: self.changes.from, to: self.changes.to, items: Vec::new() }
-    }
-}
-
-fn message_seq(item: &Item) -> Option<Seq> {
-    match item {
-        Item::Message(message) => Some(message.seq),
-        Item::Member(_) | Item::Notice(_) | Item::Room(_) => None,
     }
 }
 

@@ -113,6 +113,7 @@ fn message(room: RoomId, number: u64) -> Item {
         client_id: crate::domain::ids::ClientId::generate(),
         text: format!("text {number}"),
         created_at: Timestamp::UNIX_EPOCH,
+        more: None,
     })
 }
 

@@ -56,6 +56,7 @@ mod tests {
             client_id: ClientId::generate(),
             text: "x".repeat(length),
             created_at: Timestamp::UNIX_EPOCH,
+            more: None,
         };
         let (from, to) = (Revision(number).previous(), Revision(number));
         Arc::new(Envelope::new(Changes { room, from, to, items: vec![Item::Message(message)] }))

@@ -92,6 +92,8 @@ faults! {
     InvitationInvalid => "invitation_invalid", false, No, 410, "Ask for a new invitation.";
     /// The policy says no.
     NotAllowed => "not_allowed", false, No, 403, "You may not do this here.";
+    /// The time in which it could be done is over.
+    TooLate => "too_late", false, No, 403, "The time for this is over.";
     /// Not a member of the room.
     NotMember => "not_member", false, No, 403, "Join the room first.";
     /// Kept out of the room.

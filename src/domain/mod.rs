@@ -3,8 +3,10 @@
 //! A value that exists is valid: names, texts and titles are checked in their constructors, so nothing above checks twice.
 //! Must not know: actors, tables, JSON shapes (only the ids and small words derive serde), clocks (`now` is a parameter).
 
+pub mod emoji;
 pub mod fault;
 pub mod ids;
+pub mod markup;
 pub mod member;
 pub mod message;
 pub mod order;

@@ -1,6 +1,7 @@
 //! Checked texts: what people type and what becomes of it. Each type refuses with the [`Fault`] the sender sees.
 
 use super::fault::Fault;
+use super::markup;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::{GeneralSecurityProfile, skeleton};
 
@@ -14,11 +15,21 @@ impl UserName {
     /// The longest, in characters.
     pub const MAX_CHARS: usize = 32;
 
-    /// Checks and normalises a name.
+    /// Checks and normalises a name that somebody wants to have.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse_any`]; [`Fault::NameTaken`] for what looks like a mention of everybody.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let name = Self::parse_any(text)?;
+        let reserved = [markup::ROOM, markup::ONLINE].iter().any(|word| fold(word) == name.key());
+        if reserved { Err(Fault::NameTaken) } else { Ok(name) }
+    }
+
+    /// Checks and normalises what may be a name.
     ///
     /// # Errors
     /// [`Fault::NameInvalid`] when it is too short or long, or has a character outside Unicode's identifier profile (UTS #39 §3.1).
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse_any(text: &str) -> Result<Self, Fault> {
         let name: String = text.trim().nfc().collect();
         let length = name.chars().count();
         let allowed = |c: char| matches!(c, '.' | '-' | '_') || (c.is_alphanumeric() && c.identifier_allowed());

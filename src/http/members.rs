@@ -85,7 +85,7 @@ pub struct Why {
 }
 
 impl Why {
-    fn reason(&self) -> Result<Option<Reason>, Fault> {
+    pub(super) fn reason(&self) -> Result<Option<Reason>, Fault> {
         self.reason.as_deref().map(Reason::parse).transpose()
     }
 }

@@ -11,12 +11,12 @@ use super::parts::Parts;
 use super::rooms::standing;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, Epoch, RoomId, UserId};
-use crate::domain::message::Post;
+use crate::domain::message::{Post, Written};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
-use crate::domain::text::MessageText;
 use crate::domain::user::Actor;
 use crate::policy::{self, Sight};
+use crate::protocol::v1::command::MessageName;
 use crate::protocol::v1::reply::{Posted, ResetReason};
 use crate::protocol::v1::{item, push};
 use crate::session::resume::{self, Question};
@@ -27,6 +27,28 @@ use crate::store::streams::{self, PageMax};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
+    /// Your own name for it, a UUID; the same on every retry.
+    client_id: ClientId,
+    /// What to say; absent when a message is forwarded.
+    #[serde(default)]
+    text: Option<String>,
+    /// The first message of the thread to say it in.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    thread: Option<Seq>,
+    /// A message of this room to quote.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    quote: Option<Seq>,
+    /// A message to forward.
+    #[serde(default)]
+    forward: Option<MessageName>,
+}
+
+/// A message to a person.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDirectMessage {
     /// Your own name for it, a UUID; the same on every retry.
     client_id: ClientId,
     /// What to say.
@@ -157,7 +179,9 @@ pub async fn post(
     room: web::Path<RoomId>,
     new: web::Json<NewMessage>,
 ) -> Result<HttpResponse, Problem> {
-    let post = checked(&parts, caller.0, new.into_inner())?;
+    let NewMessage { client_id, text, thread, quote, forward } = new.into_inner();
+    let written = Written { text, thread, quote, forward: forward.map(Into::into) };
+    let post = checked(&parts, caller.0, client_id, written)?;
     let answers = parts.rooms.post(*room, vec![post]).await??;
     let posted = answers.into_iter().next().ok_or(Fault::Internal)??;
     Ok(answer(*room, &posted))
@@ -165,14 +189,15 @@ pub async fn post(
 
 /// Post to a person; the room of the two is made with their first message
 #[utoipa::path(post, path = "/api/v1/direct/{user}/messages", tag = "messages", params(("user" = UserId, Path)),
-    request_body = NewMessage, responses((status = 201, body = Posted), (status = 200, description = "It had been stored before.", body = Posted)))]
+    request_body = NewDirectMessage, responses((status = 201, body = Posted), (status = 200, description = "It had been stored before.", body = Posted)))]
 pub async fn post_direct(
     parts: web::Data<Parts>,
     caller: Caller,
     user: web::Path<UserId>,
-    new: web::Json<NewMessage>,
+    new: web::Json<NewDirectMessage>,
 ) -> Result<HttpResponse, Problem> {
-    let post = checked(&parts, caller.0, new.into_inner())?;
+    let NewDirectMessage { client_id, text } = new.into_inner();
+    let post = checked(&parts, caller.0, client_id, Written { text: Some(text), ..Written::default() })?;
     let direct = parts.rooms.post_direct(*user, post).await??;
     Ok(answer(direct.room, &direct.posted))
 }
@@ -251,10 +276,9 @@ pub async fn changes(
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }
 
-fn checked(parts: &Parts, actor: Actor, new: NewMessage) -> Result<Post, Problem> {
+fn checked(parts: &Parts, actor: Actor, client_id: ClientId, written: Written) -> Result<Post, Problem> {
     parts.rates.post(actor.user)?;
-    let text = MessageText::parse(new.text, parts.settings.limits.text_max.as_usize())?;
-    Ok(Post { author: actor.user, client_id: new.client_id, text })
+    Ok(Post::compose(actor.user, client_id, written, parts.settings.limits.text_max.as_usize())?)
 }
 
 fn answer(room: RoomId, posted: &crate::room::state::posting::Posted) -> HttpResponse {
@@ -264,7 +288,7 @@ fn answer(room: RoomId, posted: &crate::room::state::posting::Posted) -> HttpRes
 }
 
 /// The room and what the person may see of it.
-async fn sight(parts: &Parts, actor: Actor, room: RoomId) -> Result<(Room, Sight), Problem> {
+pub(super) async fn sight(parts: &Parts, actor: Actor, room: RoomId) -> Result<(Room, Sight), Problem> {
     let (room, member) = standing(parts, actor, room).await?;
     let sight = policy::may_read(&room, member.as_ref())?;
     Ok((room, sight))

@@ -12,7 +12,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, health, invitations, logins, members, messages, presence, relations, rooms, silences, users,
+    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, relations, rooms,
+    silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
@@ -42,6 +43,8 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         invitations::invite, invitations::uninvite, invitations::decline, invitations::create_link, invitations::list_links,
         invitations::revoke_link, invitations::redeem,
         messages::post, messages::history, messages::get, messages::notices, messages::changes, messages::post_direct,
+        changing::edit, changing::delete, changing::edits, changing::thread, changing::react, changing::unreact, changing::pin,
+        changing::unpin, changing::pins,
         presence::get,
         admin::actors,
         health::live, health::ready, health::metrics,

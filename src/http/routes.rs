@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::guard::guard;
 use super::parts::Parts;
 use super::{
-    accounts, admin, administration, docs, health, input, invitations, logins, members, messages, openapi, presence, relations,
-    rooms, silences, users,
+    accounts, admin, administration, changing, docs, health, input, invitations, logins, members, messages, openapi, presence,
+    relations, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -91,6 +91,15 @@ routes! {
     post   "/api/v1/rooms/{room}/messages"             => messages::post;
     get    "/api/v1/rooms/{room}/messages"             => messages::history;
     get    "/api/v1/rooms/{room}/messages/{seq}"       => messages::get;
+    patch  "/api/v1/rooms/{room}/messages/{seq}"       => changing::edit;
+    delete "/api/v1/rooms/{room}/messages/{seq}"       => changing::delete;
+    get    "/api/v1/rooms/{room}/messages/{seq}/edits" => changing::edits;
+    get    "/api/v1/rooms/{room}/messages/{seq}/thread" => changing::thread;
+    put    "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}" => changing::react;
+    delete "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}" => changing::unreact;
+    put    "/api/v1/rooms/{room}/messages/{seq}/pin"   => changing::pin;
+    delete "/api/v1/rooms/{room}/messages/{seq}/pin"   => changing::unpin;
+    get    "/api/v1/rooms/{room}/pins"                 => changing::pins;
     get    "/api/v1/rooms/{room}/notices"              => messages::notices;
     get    "/api/v1/rooms/{room}/changes"              => messages::changes;
     post   "/api/v1/rooms/{room}/typing"               => silences::typing;

@@ -92,7 +92,7 @@ async fn outcome(answer: Answer<Result<AppendOutcome, Refusal>>) -> Result<Appen
 fn seqs(outcome: Result<AppendOutcome, Refusal>) -> Vec<u64> {
     let Ok(AppendOutcome::Done { posts, .. }) = outcome else { panic!("{outcome:?}") };
     let seq = |post| match post {
-        PostOutcome::Stored(message) => message.seq.0,
+        PostOutcome::Stored(message) | PostOutcome::Replied(message, _) => message.seq.0,
         PostOutcome::Repeat { seq, .. } => seq.0,
         PostOutcome::Refused(refusal) => panic!("{refusal:?}"),
     };

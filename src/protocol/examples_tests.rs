@@ -1,7 +1,7 @@
 //! `docs/PROTOCOL.md` is the specification: its examples are this module's golden vectors, its tables are the fault and close tables.
 
 use super::error::ErrorBody;
-use super::v1::command::decode;
+use super::v1::command::{Command, decode};
 use super::v1::item;
 use super::v1::push::{
     Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed, UserChanges,
@@ -10,7 +10,7 @@ use super::v1::push::{
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
 use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
 use crate::domain::member::{MemberState, Role};
-use crate::domain::message::NoticeKind;
+use crate::domain::message::{self as domain, NoticeKind};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{HistoryRule, RoomKind};
 use chrono::{DateTime, Utc};
@@ -99,14 +99,54 @@ fn changes(from: u64, to: u64, items: Vec<item::Item>) -> Value {
 }
 
 fn message() -> item::Item {
-    item::Item::Message(item::Message {
+    let message = domain::Message {
+        room: id("1"),
         seq: Seq(12),
         revision: Revision(20),
         author: id("b1"),
         client_id: id("c2"),
         text: "Good morning".into(),
         created_at: at("10:00:01.000002"),
-    })
+        more: None,
+    };
+    item::Item::from(&domain::Item::Message(message))
+}
+
+fn rich_message() -> item::Item {
+    let mark = |time, by| Some(domain::Mark { at: at(time), by: id(by) });
+    let thumb = crate::domain::emoji::Emoji::parse("👍").unwrap();
+    let more = domain::More {
+        details: domain::Details {
+            thread: Some(Seq(9)),
+            quote: Some(Seq(8)),
+            origin: Some(domain::Origin { room: id("2"), seq: Seq(3), author: id("b3") }),
+            mentions: domain::Mentions { users: vec![id("b2")], room: true, online: false },
+        },
+        edited_at: Some(at("10:01:00")),
+        deleted: mark("10:02:00", "b1"),
+        pinned: mark("10:01:30", "b2"),
+        replies: Some(domain::Thread { count: 2, last: Seq(14) }),
+        reactions: ["b2", "b3"].map(|user| domain::Reaction { emoji: thumb, user: id(user) }).into(),
+    };
+    let message = domain::Message {
+        room: id("1"),
+        seq: Seq(12),
+        revision: Revision(31),
+        author: id("b1"),
+        client_id: id("c2"),
+        text: "Yes, @ann".into(),
+        created_at: at("10:00:01.000002"),
+        more: Some(Box::new(more)),
+    };
+    item::Item::from(&domain::Item::Message(message))
+}
+
+fn what_belongs_to_messages() -> Vec<item::Item> {
+    let reaction = domain::Reaction { emoji: crate::domain::emoji::Emoji::parse("👍").unwrap(), user: id("b2") };
+    let came = domain::ReactionChange { seq: Seq(12), revision: Revision(32), reaction, on: true };
+    let thread = domain::Thread { count: 2, last: Seq(14) };
+    let grown = domain::ThreadChange { seq: Seq(9), revision: Revision(33), thread };
+    [domain::Item::Reaction(came), domain::Item::Thread(grown)].iter().map(item::Item::from).collect()
 }
 
 fn items() -> Value {
@@ -184,6 +224,8 @@ fn written() -> Vec<(&'static str, Value)> {
         ("reconnect", push(Push::Reconnect(Reconnect { after_ms: 1200 }))),
         ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),
         ("items", items()),
+        ("message", changes(30, 31, vec![rich_message()])),
+        ("belongs", changes(31, 33, what_belongs_to_messages())),
         ("own_items", own_items()),
     ]
 }
@@ -194,22 +236,7 @@ fn every_documented_command_is_read() {
     for (_, json) in &commands {
         assert!(decode(json).is_ok(), "{json}: {:?}", decode(json));
     }
-    for name in [
-        "hello",
-        "subscribe",
-        "unsubscribe",
-        "post",
-        "post_direct",
-        "watch_presence",
-        "unwatch_presence",
-        "set_presence",
-        "block",
-        "unblock",
-        "mute",
-        "unmute",
-        "renew",
-        "ping",
-    ] {
+    for name in Command::names() {
         assert!(commands.iter().any(|(_, json)| json.contains(&format!(r#""{name}":{{"#))), "{name} has an example");
     }
 }

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use super::ending;
 use super::map::{Map, Pulse};
 use super::messages::{
-    Attach, Attached, Change, CommittedElsewhere, CompareRelays, Detach, HeadSeen, PostGroup, Refusable, SendAgain, or_unknown,
+    Attach, Attached, Change, CommittedElsewhere, CompareRelays, Detach, HeadSeen, PostGroup, Refusable, SendAgain, What,
+    or_unknown,
 };
+use super::preparing::{self, Preparing};
 use super::state::feeding::Feeding;
 use super::state::membership::Membership;
 use super::state::order::{Committed, Order};
@@ -27,14 +29,16 @@ use crate::delivery::envelope::Envelope;
 use crate::delivery::handle::{RelayHandle, Relays};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
+use crate::domain::member::Role;
+use crate::domain::message::MessageChange;
 use crate::domain::order::Revision;
 use crate::domain::time::Clock;
 use crate::faults;
-use crate::persistence::handle::{Key, Persistence};
-use crate::persistence::owed::Owed;
+use crate::persistence::handle::Persistence;
 use crate::store::Store;
+use crate::store::messages::change::MessageLimits;
 use crate::store::messages::{AppendOutcome, PostOutcome};
-use crate::store::rooms::{ChangeRoom, Changed, RoomLimits};
+use crate::store::rooms::{ChangeRoom, RoomLimits};
 use crate::store::streams::PageMax;
 use crate::supervision::mailbox::Queued;
 use crate::telemetry::metrics as names;
@@ -53,6 +57,10 @@ pub(super) struct Surroundings {
     pub(super) clock: Clock,
     pub(super) settings: config::Room,
     pub(super) room_limits: RoomLimits,
+    pub(super) message_limits: MessageLimits,
+    /// Least role that mentions everybody.
+    pub(super) mention_all_role: Role,
+    pub(super) preparing: Preparing,
     pub(super) rooms_awake_max: usize,
     /// Of a page read from the store.
     pub(super) page_max: PageMax,
@@ -96,8 +104,8 @@ pub(super) struct Awake {
     pub(super) membership: Membership,
     pub(super) order: Order,
     pub(super) typing: Typing,
-    in_flight: InFlight,
-    changes_in_flight: usize,
+    pub(super) in_flight: InFlight,
+    pub(super) changes_in_flight: usize,
     /// Groups decided under a policy that has changed; they wait for the reload.
     pub(super) stale: Vec<PostGroup>,
     pub(super) reloading: bool,
@@ -184,6 +192,9 @@ impl Handler<Queued<PostGroup>> for RoomActor {
         if !awake.in_flight.begin(group.posts.len()) {
             return group.refuse(Refusal::busy(self.with.busy_retry_after));
         }
+        if preparing::is_needed(&group.posts) {
+            return self.prepare(group, ctx);
+        }
         self.append(group, ctx);
     }
 }
@@ -200,12 +211,17 @@ impl Handler<Queued<Change>> for RoomActor {
             return change.refuse(Refusal::busy(self.with.busy_retry_after));
         }
         awake.changes_in_flight += 1;
-        let Change { actor, change, mut owed } = change;
-        owed.stake();
-        let (now, limits) = (self.with.clock.now(), self.with.room_limits);
-        let operation = ChangeRoom { actor, room: self.room, change, now, limits };
-        let changed = self.with.persistence.run(Key::Room(self.room), operation);
-        ctx.spawn(changed.into_actor(self).map(|changed, room, ctx| room.changed(or_unknown(changed), owed, ctx)));
+        let Change { actor, what, owed } = change;
+        match what {
+            What::Room(change) => {
+                let (now, limits) = (self.with.clock.now(), self.with.room_limits);
+                self.run(ChangeRoom { actor, room: self.room, change, now, limits }, owed, ctx);
+            }
+            What::Message(seq, MessageChange::Edit { text, verdict, .. }) if preparing::may_mention(text.as_str()) => {
+                self.prepare_edit(actor, seq, text, verdict, owed, ctx);
+            }
+            What::Message(seq, change) => self.change_message(actor, seq, change, owed, ctx),
+        }
     }
 }
 
@@ -286,7 +302,8 @@ impl RoomActor {
     /// Has a group stored as it is decided now. It counts as in flight already.
     pub(super) fn append(&mut self, mut group: PostGroup, ctx: &mut Context<Self>) {
         let Some(awake) = &self.awake else { return group.refuse(self.absence.into()) };
-        let append = posting::decide(&awake.membership, &group.posts, self.with.clock.now());
+        let (now, mention_all) = (self.with.clock.now(), self.with.mention_all_role);
+        let append = posting::decide(&awake.membership, &group.posts, now, mention_all);
         let under = append.policy_revision;
         group.owed.stake();
         let outcome = self.with.persistence.append_until(append, group.deadline);
@@ -323,22 +340,6 @@ impl RoomActor {
                 self.reload_if_unknown(refusal, ctx);
             }
         }
-    }
-
-    fn changed(&mut self, changed: Result<Changed, Refusal>, owed: Owed<Changed>, ctx: &mut Context<Self>) {
-        faults::panic_point("room.panic_after_commit");
-        let Some(awake) = &mut self.awake else { return };
-        awake.changes_in_flight = awake.changes_in_flight.saturating_sub(1);
-        match &changed {
-            Ok(Changed { room, changes, user_heads }) => {
-                awake.order.note_head(room.head);
-                self.with.relays.announce_user_heads(user_heads);
-                let committed = changes.clone().map(|changes| Committed { changes, room: Some(room.clone()) });
-                self.on_committed(committed, ctx);
-            }
-            Err(refusal) => self.reload_if_unknown(*refusal, ctx),
-        }
-        owed.settle(changed);
     }
 
     /// Local commits and refills alike: in order to all who want them.
@@ -382,7 +383,7 @@ impl RoomActor {
     }
 
     /// Nobody knows what the store has: it is asked.
-    fn reload_if_unknown(&mut self, refusal: Refusal, ctx: &mut Context<Self>) {
+    pub(super) fn reload_if_unknown(&mut self, refusal: Refusal, ctx: &mut Context<Self>) {
         if refusal.fault == Fault::OutcomeUnknown {
             self.reload(ctx);
         }
@@ -406,7 +407,7 @@ impl RoomActor {
 fn count(posts: &[PostOutcome]) {
     for post in posts {
         let outcome = match post {
-            PostOutcome::Stored(_) => "stored",
+            PostOutcome::Stored(_) | PostOutcome::Replied(..) => "stored",
             PostOutcome::Repeat { .. } => "repeated",
             PostOutcome::Refused(refusal) => refusal.fault.row().code,
         };

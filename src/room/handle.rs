@@ -14,8 +14,9 @@ use super::directory::Directory;
 use super::map::{Map, refuse_unsent};
 use super::messages::{
     Attach, Attached, Change, CommittedElsewhere, Create, Creation, Detach, DirectPosted, PostDirect, PostGroup, Refusable,
-    SendAgain, Types, Wake,
+    SendAgain, Types, Wake, What,
 };
+use super::preparing::Preparing;
 use super::state::order::Committed;
 use super::state::posting::Answers;
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::delivery::feeds::Feeds;
 use crate::delivery::handle::{RelayHandle, Relays};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::message::Post;
+use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::RoomChange;
 use crate::domain::time::Clock;
@@ -31,6 +32,7 @@ use crate::domain::user::Actor;
 use crate::persistence::handle::Persistence;
 use crate::persistence::owed::Owed;
 use crate::store::Store;
+use crate::store::messages::change::MessageLimits;
 use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits};
 use crate::store::streams::PageMax;
 use crate::supervision::mailbox::{Mailbox, Queued};
@@ -77,12 +79,15 @@ impl Rooms {
     pub fn start(start: Start<'_>) -> Self {
         let settings = start.settings;
         let with = Arc::new(Surroundings {
-            store: start.store,
+            store: start.store.clone(),
             persistence: start.persistence.clone(),
             relays: start.relays,
             clock: start.clock,
             settings: settings.room.clone(),
             room_limits: RoomLimits::from(&settings.limits),
+            message_limits: MessageLimits::from(&settings.conversation),
+            mention_all_role: settings.conversation.mention_all_role,
+            preparing: Preparing { store: start.store.clone(), mentions_max: settings.conversation.mentions_per_message },
             rooms_awake_max: settings.limits.rooms_awake,
             page_max: PageMax { rows: settings.resume.page_rows, bytes: settings.session.share() },
             piece_bytes: settings.session.share(),
@@ -115,7 +120,12 @@ impl Rooms {
 
     /// Changes a room or somebody's membership.
     pub fn change(&self, room: RoomId, actor: Actor, change: RoomChange) -> Answered<Changed> {
-        self.ask(room, |owed| Change { actor, change, owed })
+        self.ask(room, |owed| Change { actor, what: What::Room(change), owed })
+    }
+
+    /// Changes a message.
+    pub fn change_message(&self, room: RoomId, actor: Actor, seq: Seq, change: MessageChange) -> Answered<Changed> {
+        self.ask(room, |owed| Change { actor, what: What::Message(seq, change), owed })
     }
 
     /// Has a room delivered to a relay on which somebody wants it. To be asked after the relay knows of the subscription, and before

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::message::Post;
+use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::user::Actor;
@@ -62,13 +62,20 @@ impl Refusable for PostGroup {
     }
 }
 
-/// A change of the room or its membership. From a session or REST; always answered.
+/// A change of the room, its membership or one of its messages. From a session or REST; always answered.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub(super) struct Change {
     pub(super) actor: Actor,
-    pub(super) change: RoomChange,
+    pub(super) what: What,
     pub(super) owed: Owed<Changed>,
+}
+
+/// What is to be changed.
+#[derive(Debug)]
+pub(super) enum What {
+    Room(RoomChange),
+    Message(Seq, MessageChange),
 }
 
 impl Refusable for Change {

@@ -14,11 +14,13 @@
 
 mod actor;
 mod catch_up;
+mod changing;
 mod directory;
 mod ending;
 pub mod handle;
 mod map;
 mod messages;
+mod preparing;
 pub mod state;
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,13 @@
 use super::node::{Node, settled};
 use super::own::Hearing;
 use super::room_acts;
+use crate::domain::emoji::Emoji;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::message::{Mentions, MessageChange};
+use crate::domain::order::Seq;
 use crate::domain::relation::RelationChange;
+use crate::domain::text::{MessageText, Reason};
 use crate::domain::user::Actor;
 use crate::protocol::v1::act::{self, Act};
 use crate::protocol::v1::reply::Done;
@@ -19,10 +23,25 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         Act::Unblock(act::Unblock { user }) => relate(&node, actor, user, RelationChange::UNBLOCK).await,
         Act::Mute(act::Mute { user }) => relate(&node, actor, user, RelationChange::MUTE).await,
         Act::Unmute(act::Unmute { user }) => relate(&node, actor, user, RelationChange::UNMUTE).await,
-        Act::Edit(_) | Act::Delete(_) | Act::React(_) | Act::Unreact(_) | Act::Pin(_) | Act::Unpin(_) => {
-            let _ = (&node, actor, settled::<()>);
-            Err(Fault::UnknownCommand.into())
+        Act::Edit(edit) => {
+            let text = MessageText::parse(edit.text, node.text_max)?;
+            let change = MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) };
+            change_message(&node, actor, (edit.room, edit.seq), change).await
         }
+        Act::Delete(delete) => {
+            let reason = delete.reason.as_deref().map(Reason::parse).transpose()?;
+            change_message(&node, actor, (delete.room, delete.seq), MessageChange::Delete { reason }).await
+        }
+        Act::React(react) => {
+            let change = MessageChange::React(Emoji::parse(&react.emoji)?);
+            change_message(&node, actor, (react.room, react.seq), change).await
+        }
+        Act::Unreact(unreact) => {
+            let change = MessageChange::Unreact(Emoji::parse(&unreact.emoji)?);
+            change_message(&node, actor, (unreact.room, unreact.seq), change).await
+        }
+        Act::Pin(pin) => change_message(&node, actor, (pin.room, pin.seq), MessageChange::Pin).await,
+        Act::Unpin(unpin) => change_message(&node, actor, (unpin.room, unpin.seq), MessageChange::Unpin).await,
         act @ (Act::Join(_)
         | Act::Leave(_)
         | Act::Decline(_)
@@ -47,5 +66,10 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
 async fn relate(node: &Node, actor: Actor, other: UserId, change: RelationChange) -> Result<Done, Refusal> {
     let hearing = Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence };
     hearing.relate(actor.user, other, change).await?;
+    Ok(Done::Nothing {})
+}
+
+async fn change_message(node: &Node, actor: Actor, (room, seq): (RoomId, Seq), change: MessageChange) -> Result<Done, Refusal> {
+    settled(node.rooms.change_message(room, actor, seq, change), Fault::OutcomeUnknown).await?;
     Ok(Done::Nothing {})
 }

@@ -67,6 +67,7 @@ fn after_hello(fault: Fault) -> Option<Close> {
         | Fault::RegistrationClosed
         | Fault::InvitationInvalid
         | Fault::NotAllowed
+        | Fault::TooLate
         | Fault::NotMember
         | Fault::Banned
         | Fault::RoomArchived

@@ -11,9 +11,8 @@ use super::resume::Queue;
 use crate::delivery::state::Seat;
 use crate::domain::fault::{Close, Fault, Refusal};
 use crate::domain::ids::{ClientId, RoomId, UserId};
-use crate::domain::message::Post;
+use crate::domain::message::{Post, Written};
 use crate::domain::order::Revision;
-use crate::domain::text::MessageText;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::faults;
@@ -101,10 +100,13 @@ impl Core {
         }
         match command {
             Command::Post(post) => {
-                return self.post(ctx, Target::Room(post.room), reference, (post.client_id, post.text, post.after));
+                let forward = post.forward.map(Into::into);
+                let written = Written { text: post.text, thread: post.thread, quote: post.quote, forward };
+                return self.post(ctx, Target::Room(post.room), reference, (post.client_id, written, post.after));
             }
             Command::PostDirect(post) => {
-                return self.post(ctx, Target::Person(post.user), reference, (post.client_id, post.text, post.after));
+                let written = Written { text: Some(post.text), ..Written::default() };
+                return self.post(ctx, Target::Person(post.user), reference, (post.client_id, written, post.after));
             }
             _ => {}
         }
@@ -261,16 +263,15 @@ impl Core {
         ctx: &mut Context<Session>,
         target: Target,
         reference: u64,
-        (client_id, text, after): (ClientId, String, Option<ClientId>),
+        (client_id, written, after): (ClientId, Written, Option<ClientId>),
     ) {
         let limits = &self.thread.shared.config.limits;
         let Some(open) = &mut self.open else { return };
-        let text = match MessageText::parse(text, limits.text_max.as_usize()) {
-            Ok(text) => text,
+        let (user, neighbours) = (open.actor.user, &self.thread.shared.neighbours);
+        let post = match Post::compose(user, client_id, written, limits.text_max.as_usize()) {
+            Ok(post) => post,
             Err(fault) => return self.refuse(reference, fault),
         };
-        let (user, neighbours) = (open.actor.user, &self.thread.shared.neighbours);
-        let post = Post { author: user, client_id, text };
         let count = || neighbours.count(user, Counted::Post);
         match open.posting.accept(target, reference, post, after, limits.posts_in_flight, count) {
             Accepted::Refused(refusal) => self.refuse(reference, refusal),

@@ -47,6 +47,8 @@ pub struct Node {
     pub heads: Heads,
     /// Rates.
     pub count: Count,
+    /// Longest text of a message in bytes.
+    pub text_max: usize,
 }
 
 impl Neighbours for Node {

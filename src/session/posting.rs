@@ -161,7 +161,7 @@ mod tests {
     const MAX: usize = 4;
 
     fn post() -> Post {
-        Post { author: UserId::generate(), client_id: ClientId::generate(), text: MessageText::stored("hi".into()) }
+        Post::plain(UserId::generate(), ClientId::generate(), MessageText::stored("hi".into()))
     }
 
     fn room() -> Target {

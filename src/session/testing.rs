@@ -150,6 +150,7 @@ impl Fake {
             client_id,
             text: text.to_owned(),
             created_at,
+            more: None,
         });
         kept.items.push(item.clone());
         let changes = Changes { room, from: Revision(number - 1), to: Revision(number), items: vec![item] };

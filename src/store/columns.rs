@@ -117,6 +117,7 @@ codes!(NoticeKind {
     Unsilenced = 16,
     SlowModeChanged = 17,
     PostingChanged = 18,
+    Pinned = 19,
 });
 
 /// A number for a column. Numbers of ours stay below 2^53.
@@ -166,10 +167,10 @@ mod tests {
 
     #[test]
     fn every_code_comes_back_as_its_word() {
-        for code in 0..19 {
+        for code in 0..20 {
             assert_eq!(NoticeKind::from_code(code).unwrap().code(), code);
         }
-        assert!(matches!(NoticeKind::from_code(19), Err(StoreError::Corrupt(_))));
+        assert!(matches!(NoticeKind::from_code(20), Err(StoreError::Corrupt(_))));
         assert!(Role::Owner.code() < Role::Moderator.code() && Role::Moderator.code() < Role::Member.code());
     }
 

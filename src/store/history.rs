@@ -9,8 +9,9 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int};
 use super::error::StoreError;
+use super::messages::whole::whole;
 use super::page::Page;
-use super::rows::{MessageRow, NoticeRow};
+use super::rows::{NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{messages, notices};
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Message, Notice};
@@ -95,9 +96,9 @@ pub async fn get(db: &mut Db, room: RoomId, sight: Sight, seq: Seq) -> Result<Op
     if seq < sight.from_seq {
         return Ok(None);
     }
-    let query = messages::table.find((Id::from(room), int(seq.0))).select(messages::all_columns);
-    let row: Option<MessageRow> = each!(db, |c| query.first(c).await.optional())?;
-    row.map(Message::try_from).transpose()
+    let query = messages::table.find((Id::from(room), int(seq.0))).select(WHOLE_MESSAGE);
+    let row: Option<WholeMessageRow> = each!(db, |c| query.first(c).await.optional())?;
+    Ok(whole(db, room, row.into_iter().collect()).await?.pop())
 }
 
 fn with_one_more(limit: usize) -> i64 {
@@ -112,12 +113,12 @@ async fn older(db: &mut Db, room: RoomId, sight: Sight, below: i64, limit: usize
         .filter(messages::seq.ge(int(sight.from_seq.0)))
         .order(messages::seq.desc())
         .limit(with_one_more(limit))
-        .select(messages::all_columns);
-    let mut rows: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+        .select(WHOLE_MESSAGE);
+    let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
     let more_before = rows.len() > limit;
     rows.truncate(limit);
     rows.reverse();
-    Ok(HistoryPage { messages: into_messages(rows)?, more_before, ..HistoryPage::default() })
+    Ok(HistoryPage { messages: whole(db, room, rows).await?, more_before, ..HistoryPage::default() })
 }
 
 /// The oldest messages above `above`.
@@ -128,15 +129,11 @@ async fn newer(db: &mut Db, room: RoomId, sight: Sight, above: i64, limit: usize
         .filter(messages::seq.ge(int(sight.from_seq.0)))
         .order(messages::seq)
         .limit(with_one_more(limit))
-        .select(messages::all_columns);
-    let mut rows: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+        .select(WHOLE_MESSAGE);
+    let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
     let more_after = rows.len() > limit;
     rows.truncate(limit);
-    Ok(HistoryPage { messages: into_messages(rows)?, more_after, ..HistoryPage::default() })
-}
-
-fn into_messages(rows: Vec<MessageRow>) -> Result<Vec<Message>, StoreError> {
-    rows.into_iter().map(Message::try_from).collect()
+    Ok(HistoryPage { messages: whole(db, room, rows).await?, more_after, ..HistoryPage::default() })
 }
 
 /// A line belongs to the page that has the message before it. Of lines after the same message the one with the lower revision stands

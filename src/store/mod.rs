@@ -40,6 +40,7 @@ pub mod streams;
 mod tables;
 #[cfg(test)]
 pub mod testing;
+pub mod threads;
 pub mod users;
 pub mod verify;
 

@@ -162,7 +162,7 @@ impl TryFrom<MemberRow> for Member {
     }
 }
 
-/// A row of `messages`.
+/// A row of `messages`, as it is when it is new and has nothing but a text.
 #[derive(Clone, Debug, Queryable, Insertable)]
 #[diesel(table_name = messages, treat_none_as_default_value = false)]
 pub struct MessageRow {
@@ -176,6 +176,83 @@ pub struct MessageRow {
     pub created_at: NaiveDateTime,
 }
 
+/// What it has besides from the beginning.
+#[derive(Clone, Debug, Queryable, Insertable)]
+#[diesel(table_name = messages, treat_none_as_default_value = false)]
+pub struct DetailsRow {
+    pub thread: Option<i64>,
+    pub quote: Option<i64>,
+    pub origin_room: Option<Id>,
+    pub origin_seq: Option<i64>,
+    pub origin_author: Option<Id>,
+    pub mentions: Option<Vec<u8>>,
+}
+
+/// What has become of it.
+#[derive(Clone, Debug, Queryable)]
+pub struct LaterRow {
+    pub edited_at: Option<NaiveDateTime>,
+    pub deleted_at: Option<NaiveDateTime>,
+    pub deleted_by: Option<Id>,
+    pub pinned_at: Option<NaiveDateTime>,
+    pub pinned_by: Option<Id>,
+    pub reply_count: i64,
+    pub last_reply: Option<i64>,
+    pub reaction_count: i64,
+}
+
+/// The columns of a message, all of them.
+pub type WholeMessageRow = (MessageRow, DetailsRow, LaterRow);
+
+/// The columns of a [`WholeMessageRow`].
+pub const WHOLE_MESSAGE: WholeMessage = (
+    (
+        messages::room,
+        messages::seq,
+        messages::revision,
+        messages::author,
+        messages::client_id,
+        messages::body_hash,
+        messages::body,
+        messages::created_at,
+    ),
+    (messages::thread, messages::quote, messages::origin_room, messages::origin_seq, messages::origin_author, messages::mentions),
+    (
+        messages::edited_at,
+        messages::deleted_at,
+        messages::deleted_by,
+        messages::pinned_at,
+        messages::pinned_by,
+        messages::reply_count,
+        messages::last_reply,
+        messages::reaction_count,
+    ),
+);
+
+type WholeMessage = (
+    (
+        messages::room,
+        messages::seq,
+        messages::revision,
+        messages::author,
+        messages::client_id,
+        messages::body_hash,
+        messages::body,
+        messages::created_at,
+    ),
+    (messages::thread, messages::quote, messages::origin_room, messages::origin_seq, messages::origin_author, messages::mentions),
+    (
+        messages::edited_at,
+        messages::deleted_at,
+        messages::deleted_by,
+        messages::pinned_at,
+        messages::pinned_by,
+        messages::reply_count,
+        messages::last_reply,
+        messages::reaction_count,
+    ),
+);
+
 impl TryFrom<MessageRow> for Message {
     type Error = StoreError;
 
@@ -188,6 +265,7 @@ impl TryFrom<MessageRow> for Message {
             client_id: row.client_id.into(),
             text: row.body,
             created_at: row.created_at.and_utc(),
+            more: None,
         })
     }
 }

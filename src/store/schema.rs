@@ -79,6 +79,66 @@ diesel::table! {
         body_hash -> Binary,
         body -> Text,
         created_at -> Timestamp,
+        thread -> Nullable<BigInt>,
+        quote -> Nullable<BigInt>,
+        origin_room -> Nullable<Binary>,
+        origin_seq -> Nullable<BigInt>,
+        origin_author -> Nullable<Binary>,
+        mentions -> Nullable<Binary>,
+        edited_at -> Nullable<Timestamp>,
+        deleted_at -> Nullable<Timestamp>,
+        deleted_by -> Nullable<Binary>,
+        pinned_at -> Nullable<Timestamp>,
+        pinned_by -> Nullable<Binary>,
+        reply_count -> BigInt,
+        last_reply -> Nullable<BigInt>,
+        reaction_count -> BigInt,
+    }
+}
+
+diesel::table! {
+    edits (room, seq, revision) {
+        room -> Binary,
+        seq -> BigInt,
+        revision -> BigInt,
+        body -> Text,
+        written_at -> Timestamp,
+        replaced_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    reactions (room, seq, emoji, user) {
+        room -> Binary,
+        seq -> BigInt,
+        emoji -> Text,
+        user -> Binary,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    replies (room, thread, seq) {
+        room -> Binary,
+        thread -> BigInt,
+        seq -> BigInt,
+        author -> Binary,
+    }
+}
+
+diesel::table! {
+    mentions (room, user, seq) {
+        room -> Binary,
+        user -> Binary,
+        seq -> BigInt,
+        author -> Binary,
+    }
+}
+
+diesel::table! {
+    pins (room, seq) {
+        room -> Binary,
+        seq -> BigInt,
     }
 }
 
@@ -244,4 +304,6 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, rooms, members, messages, notices, room_links, relations, read_marks);
+diesel::allow_tables_to_appear_in_same_query!(
+    users, rooms, members, messages, notices, room_links, relations, read_marks, replies, mentions, pins
+);

@@ -12,8 +12,9 @@ use super::backend::Db;
 use super::columns::{Id, int};
 use super::error::StoreError;
 use super::history::first_line;
+use super::messages::whole::whole;
 use super::rooms;
-use super::rows::{MemberRow, MessageRow, NoticeRow};
+use super::rows::{MemberRow, NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{members, messages, notices};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
@@ -26,7 +27,7 @@ use crate::policy::{self, Sight};
 pub struct PageMax {
     /// Rows.
     pub rows: usize,
-    /// Bytes of message text.
+    /// Bytes of message text, and of what belongs to messages.
     pub bytes: usize,
 }
 
@@ -90,8 +91,9 @@ async fn changed_rows(
         .filter(messages::seq.ge(int(sight.from_seq.0)))
         .order(messages::revision)
         .limit(limit)
-        .select(messages::all_columns);
-    let said: Vec<MessageRow> = each!(db, |c| query.load(c).await)?;
+        .select(WHOLE_MESSAGE);
+    let said: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
+    let said = whole(db, room, said).await?;
     let query = members::table
         .filter(members::room.eq(id))
         .filter(members::revision.gt(above).and(members::revision.le(most)))
@@ -116,9 +118,7 @@ async fn changed_rows(
     for row in lines {
         items.push(Item::Notice(row.try_into()?));
     }
-    for row in said {
-        items.push(Item::Message(row.try_into()?));
-    }
+    items.extend(said.into_iter().map(Item::Message));
     items.extend(settings.map(|room| Item::Room(Box::new(room))));
     items.sort_by_key(Item::revision);
     Ok(items)
@@ -151,10 +151,10 @@ fn cut(mut items: Vec<Item>, head: Revision, max: PageMax) -> Cut {
     }
 }
 
-const fn text_bytes(item: &Item) -> usize {
+fn text_bytes(item: &Item) -> usize {
     match item {
-        Item::Message(message) => message.text.as_str().len(),
-        Item::Member(_) | Item::Notice(_) | Item::Room(_) => 0,
+        Item::Message(message) => message.size(),
+        Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Notice(_) | Item::Room(_) => 0,
     }
 }
 

@@ -221,5 +221,5 @@ impl TestStore {
 /// A new post.
 #[must_use]
 pub fn post(author: UserId, text: &str) -> Post {
-    Post { author, client_id: ClientId::generate(), text: MessageText::parse(text.to_owned(), 8192).unwrap() }
+    Post::plain(author, ClientId::generate(), MessageText::parse(text.to_owned(), 8192).unwrap())
 }

@@ -108,6 +108,16 @@ pub async fn by_name(db: &mut Db, key: &str) -> Result<Option<Credentials>, Stor
     Ok(row.map(Credentials::from))
 }
 
+/// Who has these names, each with the key it was found by; nobody who was deleted.
+///
+/// # Errors
+/// Those of the database.
+pub async fn by_keys(db: &mut Db, keys: &[String]) -> Result<Vec<(String, UserId)>, StoreError> {
+    let query = users::table.select((users::name_key.assume_not_null(), users::id)).filter(users::name_key.eq_any(keys));
+    let rows: Vec<(String, Id)> = each!(db, |c| query.load(c).await)?;
+    Ok(rows.into_iter().map(|(key, id)| (key, id.into())).collect())
+}
+
 /// The person `user` with their password hash.
 ///
 /// # Errors

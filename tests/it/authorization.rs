@@ -38,6 +38,13 @@ const MEMBERS: Rule = ([NOT_MEMBER, OK, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND,
 const INVITER_OR_MODERATOR: Rule =
     ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
 const MODERATORS: Rule = ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
+/// Who administers the server must have joined to act on what was said.
+const MODERATORS_INSIDE: Rule =
+    ([NOT_MEMBER, NOT_ALLOWED, OK, OK, BANNED, NOT_MEMBER], [NOT_FOUND, NOT_ALLOWED, OK, OK, BANNED, NOT_FOUND]);
+const THE_AUTHOR: Rule = (
+    [NOT_MEMBER, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_MEMBER],
+    [NOT_FOUND, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_FOUND],
+);
 const OWNERS: Rule =
     ([NOT_MEMBER, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_FOUND]);
 
@@ -88,6 +95,16 @@ fn table() -> Vec<Row> {
         row("post", "/api/v1/rooms/{room}/typing", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),
+        // The owner has said it.
+        row("patch", "/api/v1/rooms/{room}/messages/{seq}", json!({"text": "second"}), THE_AUTHOR),
+        row("delete", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MODERATORS_INSIDE),
+        row("get", "/api/v1/rooms/{room}/messages/{seq}/edits", Value::Null, MODERATORS_INSIDE),
+        row("get", "/api/v1/rooms/{room}/messages/{seq}/thread", Value::Null, MEMBERS),
+        row("put", "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}", Value::Null, MEMBERS),
+        row("delete", "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}", Value::Null, MEMBERS),
+        row("put", "/api/v1/rooms/{room}/messages/{seq}/pin", Value::Null, MODERATORS_INSIDE),
+        row("delete", "/api/v1/rooms/{room}/messages/{seq}/pin", Value::Null, MODERATORS_INSIDE),
+        row("get", "/api/v1/rooms/{room}/pins", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/notices", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/changes", Value::Null, MEMBERS),
     ]
@@ -163,7 +180,7 @@ async fn ask(cast: &Cast, scene: &Scene, row: &Row, who: &Person) -> Answer {
         _ => &cast.victim,
     };
     let mut path = row.path.replace("{room}", &scene.room).replace("{user}", &about.id);
-    path = path.replace("{link}", &scene.link).replace("{seq}", "1");
+    path = path.replace("{link}", &scene.link).replace("{seq}", "1").replace("{emoji}", "👍");
     if path.ends_with("/changes") {
         path.push_str("?after=0");
     }
@@ -306,7 +323,7 @@ async fn nobody_without_a_token_gets_past_the_door() {
         for name in ["{room}", "{user}", "{link}", "{login}", "{registration}"] {
             path = path.replace(name, &id);
         }
-        let path = path.replace("{seq}", "1");
+        let path = path.replace("{seq}", "1").replace("{emoji}", "👍");
         let query = match path.rsplit('/').next() {
             Some("changes") => "?after=0",
             Some("presence") => "?users=",

@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod authorization;
+mod changing;
 mod cli;
 mod direct;
 mod documents;

@@ -3,7 +3,6 @@ DROP TABLE mentions;
 DROP TABLE replies;
 DROP TABLE reactions;
 DROP TABLE edits;
-ALTER TABLE messages DROP COLUMN edit_count;
 ALTER TABLE messages DROP COLUMN reaction_count;
 ALTER TABLE messages DROP COLUMN last_reply;
 ALTER TABLE messages DROP COLUMN reply_count;

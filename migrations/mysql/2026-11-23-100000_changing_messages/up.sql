@@ -23,9 +23,8 @@ ALTER TABLE messages
     -- How many messages of its thread there are that are not deleted, and the newest one.
     ADD COLUMN reply_count BIGINT NOT NULL DEFAULT 0,
     ADD COLUMN last_reply BIGINT,
-    -- How many rows of `reactions` it has, and of `edits`.
-    ADD COLUMN reaction_count BIGINT NOT NULL DEFAULT 0,
-    ADD COLUMN edit_count BIGINT NOT NULL DEFAULT 0;
+    -- How many rows of `reactions` it has.
+    ADD COLUMN reaction_count BIGINT NOT NULL DEFAULT 0;
 
 -- Texts that were replaced by an edit, for moderators. Deleting the message deletes them.
 CREATE TABLE edits (
@@ -67,7 +66,9 @@ CREATE TABLE mentions (
     user BINARY(16) NOT NULL,
     seq BIGINT NOT NULL,
     author BINARY(16) NOT NULL,
-    PRIMARY KEY (room, user, seq)
+    PRIMARY KEY (room, user, seq),
+    -- What a message mentioned, when its text changes.
+    KEY mentions_by_message (room, seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The pinned messages of a room: an index on `messages` would be paid for by every post.

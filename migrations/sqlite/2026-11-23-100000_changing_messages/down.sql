@@ -1,10 +1,10 @@
 DROP TABLE pins;
+DROP INDEX mentions_by_message;
 DROP TABLE mentions;
 DROP INDEX replies_by_author;
 DROP TABLE replies;
 DROP TABLE reactions;
 DROP TABLE edits;
-ALTER TABLE messages DROP COLUMN edit_count;
 ALTER TABLE messages DROP COLUMN reaction_count;
 ALTER TABLE messages DROP COLUMN last_reply;
 ALTER TABLE messages DROP COLUMN reply_count;

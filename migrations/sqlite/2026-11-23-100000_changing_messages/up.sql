@@ -22,9 +22,8 @@ ALTER TABLE messages ADD COLUMN pinned_by BLOB;
 -- How many messages of its thread there are that are not deleted, and the newest one.
 ALTER TABLE messages ADD COLUMN reply_count BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE messages ADD COLUMN last_reply BIGINT;
--- How many rows of `reactions` it has, and of `edits`.
+-- How many rows of `reactions` it has.
 ALTER TABLE messages ADD COLUMN reaction_count BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE messages ADD COLUMN edit_count BIGINT NOT NULL DEFAULT 0;
 
 -- Texts that were replaced by an edit, for moderators. Deleting the message deletes them.
 CREATE TABLE edits (
@@ -69,6 +68,9 @@ CREATE TABLE mentions (
     author BLOB NOT NULL,
     PRIMARY KEY (room, user, seq)
 ) WITHOUT ROWID;
+
+-- What a message mentioned, when its text changes.
+CREATE INDEX mentions_by_message ON mentions (room, seq);
 
 -- The pinned messages of a room: an index on `messages` would be paid for by every post.
 CREATE TABLE pins (

@@ -115,6 +115,9 @@ pub struct Delete {
     pub room: RoomId,
     /// Which message.
     pub seq: Seq,
+    /// Why, for the audit log when it is another's.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `react`.

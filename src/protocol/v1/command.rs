@@ -3,7 +3,8 @@
 use super::act::Act;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, Epoch, RoomId, UserId};
-use crate::domain::order::Revision;
+use crate::domain::message::Forward;
+use crate::domain::order::{Revision, Seq};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -127,11 +128,39 @@ pub struct PostText {
     pub room: RoomId,
     /// The sender's name for it; the same on every retry.
     pub client_id: ClientId,
-    /// What.
-    pub text: String,
+    /// What; absent when a message is forwarded.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The first message of the thread to say it in.
+    #[serde(default)]
+    pub thread: Option<Seq>,
+    /// A message of this room to quote.
+    #[serde(default)]
+    pub quote: Option<Seq>,
+    /// A message to forward.
+    #[serde(default)]
+    pub forward: Option<MessageName>,
     /// The post to the same room before this one, when it had no reply yet as this one was sent (I1).
     #[serde(default)]
     pub after: Option<ClientId>,
+}
+
+/// A message of any room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageName {
+    /// Its room.
+    #[schema(value_type = String, format = Uuid)]
+    pub room: RoomId,
+    /// Its number.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+}
+
+impl From<MessageName> for Forward {
+    fn from(name: MessageName) -> Self {
+        Self { room: name.room, seq: name.seq }
+    }
 }
 
 /// `post_direct`.

@@ -15,7 +15,11 @@ use utoipa::ToSchema;
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// A message.
-    Message(Message),
+    Message(Box<Message>),
+    /// A reaction that came or went.
+    Reaction(ReactionChange),
+    /// A thread that has grown or shrunk.
+    Thread(ThreadChange),
     /// A person's standing in the room.
     Member(Member),
     /// A timeline line without a `seq`.
@@ -39,10 +43,135 @@ pub struct Message {
     /// The author's own name for it.
     #[schema(value_type = String, format = Uuid)]
     pub client_id: ClientId,
-    /// What was said.
+    /// What was said; empty once deleted.
     pub text: String,
     /// When it was stored, UTC.
     pub created_at: DateTime<Utc>,
+    /// The first message of the thread it was said in.
+    #[schema(value_type = Option<u64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Seq>,
+    /// The message of this room it quotes.
+    #[schema(value_type = Option<u64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Seq>,
+    /// Where a forwarded text comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Whom it mentions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<Mentions>,
+    /// When its text last changed, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<DateTime<Utc>>,
+    /// It was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Mark>,
+    /// It is pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Mark>,
+    /// The thread it is the first of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replies: Option<Thread>,
+    /// By emoji, the one that came first first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reactions>,
+}
+
+/// The message a forwarded text was copied from. Who may not read its room cannot open it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Origin {
+    /// Its room.
+    #[schema(value_type = String, format = Uuid)]
+    pub room: RoomId,
+    /// Its number there.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// Who said it first.
+    #[schema(value_type = String, format = Uuid)]
+    pub author: UserId,
+}
+
+/// Whom a message mentions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mentions {
+    /// People.
+    #[schema(value_type = Vec<String>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserId>,
+    /// Everybody in the room.
+    #[serde(skip_serializing_if = "is_false")]
+    pub room: bool,
+    /// Everybody in the room who was online.
+    #[serde(skip_serializing_if = "is_false")]
+    pub online: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Something done to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mark {
+    /// When, UTC.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    #[schema(value_type = String, format = Uuid)]
+    pub by: UserId,
+}
+
+/// A thread, as its first message shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Thread {
+    /// Messages behind the first that are not deleted.
+    pub count: u64,
+    /// The newest message said in it, deleted or not.
+    #[schema(value_type = u64)]
+    pub last: Seq,
+}
+
+/// Everybody who reacted with one emoji.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reactions {
+    /// Which.
+    pub emoji: &'static str,
+    /// Who, in the order in which they did.
+    #[schema(value_type = Vec<String>)]
+    pub users: Vec<UserId>,
+}
+
+/// A reaction that came or went; the message's revision is this one from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReactionChange {
+    /// Under which message.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// The message's revision.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// Which.
+    pub emoji: &'static str,
+    /// Whose.
+    #[schema(value_type = String, format = Uuid)]
+    pub user: UserId,
+    /// It is there now.
+    pub on: bool,
+}
+
+/// A thread that has grown or shrunk; its first message's revision is this one from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ThreadChange {
+    /// Its first message.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// That message's revision.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// The thread now.
+    #[serde(flatten)]
+    pub thread: Thread,
 }
 
 /// A person's standing in a room.
@@ -141,7 +270,9 @@ pub struct User {
 impl From<&message::Item> for Item {
     fn from(item: &message::Item) -> Self {
         match item {
-            message::Item::Message(message) => Self::Message(message.into()),
+            message::Item::Message(message) => Self::Message(Box::new(message.into())),
+            message::Item::Reaction(change) => Self::Reaction(change.into()),
+            message::Item::Thread(change) => Self::Thread(change.into()),
             message::Item::Member(member) => Self::Member(member.into()),
             message::Item::Notice(notice) => Self::Notice(notice.into()),
             message::Item::Room(room) => Self::Room((&**room).into()),
@@ -151,14 +282,71 @@ impl From<&message::Item> for Item {
 
 impl From<&message::Message> for Message {
     fn from(message: &message::Message) -> Self {
-        Self {
+        let mut shown = Self {
             seq: message.seq,
             revision: message.revision,
             author: message.author,
             client_id: message.client_id,
             text: message.text.clone(),
             created_at: message.created_at,
+            thread: None,
+            quote: None,
+            origin: None,
+            mentions: None,
+            edited_at: None,
+            deleted: None,
+            pinned: None,
+            replies: None,
+            reactions: Vec::new(),
+        };
+        if let Some(more) = message.more.as_deref() {
+            shown.add(more);
         }
+        shown
+    }
+}
+
+impl Message {
+    fn add(&mut self, more: &message::More) {
+        let message::Details { thread, quote, origin, mentions } = &more.details;
+        (self.thread, self.quote) = (*thread, *quote);
+        self.origin = origin.map(|origin| Origin { room: origin.room, seq: origin.seq, author: origin.author });
+        self.mentions = (!mentions.is_empty()).then(|| Mentions {
+            users: mentions.users.clone(),
+            room: mentions.room,
+            online: mentions.online,
+        });
+        let mark = |mark: message::Mark| Mark { at: mark.at, by: mark.by };
+        self.edited_at = more.edited_at;
+        self.deleted = more.deleted.map(mark);
+        self.pinned = more.pinned.map(mark);
+        self.replies = more.replies.map(Thread::from);
+        for reaction in &more.reactions {
+            let emoji = reaction.emoji.as_str();
+            match self.reactions.iter_mut().find(|known| known.emoji == emoji) {
+                Some(known) => known.users.push(reaction.user),
+                None => self.reactions.push(Reactions { emoji, users: vec![reaction.user] }),
+            }
+        }
+    }
+}
+
+impl From<message::Thread> for Thread {
+    fn from(thread: message::Thread) -> Self {
+        Self { count: thread.count, last: thread.last }
+    }
+}
+
+impl From<&message::ReactionChange> for ReactionChange {
+    fn from(change: &message::ReactionChange) -> Self {
+        let message::ReactionChange { seq, revision, reaction, on } = change;
+        Self { seq: *seq, revision: *revision, emoji: reaction.emoji.as_str(), user: reaction.user, on: *on }
+    }
+}
+
+impl From<&message::ThreadChange> for ThreadChange {
+    fn from(change: &message::ThreadChange) -> Self {
+        Self { seq: change.seq, revision: change.revision, thread: change.thread.into() }
     }
 }
 

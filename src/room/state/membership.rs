@@ -10,12 +10,12 @@ use std::collections::HashMap;
 
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
-use crate::domain::member::{Member, MemberState};
-use crate::domain::message::Item;
+use crate::domain::member::{Member, MemberState, Role};
+use crate::domain::message::{Item, Mentions};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
-use crate::policy::{Sight, may_post, may_read};
+use crate::policy::{Sight, may_mention_all, may_post, may_read};
 
 use super::order::Committed;
 
@@ -71,6 +71,18 @@ impl Membership {
         people
     }
 
+    /// Of whom a text by this person mentions, those whom it may: members, and everybody if their role is at least `least`.
+    #[must_use]
+    pub fn mentioned(&self, by: UserId, mentions: &Mentions, least: Role) -> Mentions {
+        let all = may_mention_all(&self.room, self.members.get(&by), least);
+        let is_member = |user: &&UserId| self.members.get(user).is_some_and(Member::is_joined);
+        Mentions {
+            users: mentions.users.iter().filter(is_member).copied().collect(),
+            room: mentions.room && all,
+            online: mentions.online && all,
+        }
+    }
+
     /// What does this person see?
     ///
     /// # Errors
@@ -100,7 +112,7 @@ impl Membership {
                     self.room.last_seq = self.room.last_seq.max(message.seq);
                     self.room.last_created_at = self.room.last_created_at.max(message.created_at);
                 }
-                Item::Member(_) | Item::Room(_) | Item::Notice(_) => {}
+                Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Room(_) | Item::Notice(_) => {}
             }
         }
         if let Some(room) = &committed.room

@@ -141,6 +141,7 @@ mod tests {
                 client_id: ClientId(Uuid::nil()),
                 text: number.to_string(),
                 created_at: DateTime::UNIX_EPOCH,
+                more: None,
             })
         };
         let items = (from + 1..=to).map(message).collect();

@@ -6,7 +6,8 @@
 
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Changes, Item, Message, Post};
+use crate::domain::member::Role;
+use crate::domain::message::{Changes, Details, Item, Message, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Timestamp;
 use crate::faults;
@@ -67,12 +68,36 @@ impl InFlight {
 
 /// What is to be appended for a group, each post with its verdict.
 #[must_use]
-pub fn decide(membership: &Membership, posts: &[Post], now: Timestamp) -> Append {
-    let mut posts: Vec<_> = posts.iter().map(|post| (post.clone(), membership.may_post(post.author, now))).collect();
+pub fn decide(membership: &Membership, posts: &[Post], now: Timestamp, mention_all: Role) -> Append {
+    let decided = |post: &Post| (with_whom_it_may_mention(membership, post, mention_all), verdict(membership, post, now));
+    let mut posts: Vec<_> = posts.iter().map(decided).collect();
     if posts.len() > 1 && faults::hit("room.swap_pair") {
         posts.swap(0, 1);
     }
     Append { room: membership.room().id, policy_revision: membership.policy_revision(), posts }
+}
+
+fn with_whom_it_may_mention(membership: &Membership, post: &Post, mention_all: Role) -> Post {
+    let mut post = post.clone();
+    if let Some(details) = &mut post.details {
+        details.mentions = membership.mentioned(post.author, &details.mentions, mention_all);
+        if **details == Details::default() {
+            post.details = None;
+        }
+    }
+    post
+}
+
+/// What names a message that the author may not see names one that is not there for them.
+fn verdict(membership: &Membership, post: &Post, now: Timestamp) -> Result<(), Fault> {
+    membership.may_post(post.author, now)?;
+    if let Some(details) = post.details.as_deref() {
+        let from_seq = membership.sight(post.author)?.from_seq;
+        if details.thread.into_iter().chain(details.quote).any(|named| named < from_seq) {
+            return Err(Fault::NotFound);
+        }
+    }
+    post.verdict
 }
 
 /// The answer to each post of a group.
@@ -83,7 +108,8 @@ pub fn answers(outcomes: &[PostOutcome]) -> Answers {
 
 fn answer(outcome: &PostOutcome) -> Result<Posted, Refusal> {
     match outcome {
-        PostOutcome::Stored(Message { seq, revision, created_at, .. }) => {
+        PostOutcome::Stored(Message { seq, revision, created_at, .. })
+        | PostOutcome::Replied(Message { seq, revision, created_at, .. }, _) => {
             Ok(Posted { seq: *seq, revision: *revision, created_at: *created_at, repeat: false })
         }
         PostOutcome::Repeat { seq, revision, created_at } => {
@@ -107,16 +133,21 @@ pub fn changes(room: RoomId, outcomes: Vec<PostOutcome>, piece_bytes: usize) -> 
     let mut pieces: Vec<Changes> = Vec::new();
     let mut bytes = 0;
     for outcome in outcomes {
-        let PostOutcome::Stored(message) = outcome else { continue };
-        let (revision, length) = (message.revision, message.text.len());
+        let (message, thread) = match outcome {
+            PostOutcome::Stored(message) => (message, None),
+            PostOutcome::Replied(message, thread) => (message, Some(Item::Thread(thread))),
+            PostOutcome::Repeat { .. } | PostOutcome::Refused(_) => continue,
+        };
+        let (revision, length) = (message.revision, message.size());
+        let items = [Item::Message(message)].into_iter().chain(thread);
         match pieces.last_mut() {
             Some(piece) if piece.to == revision.previous() && bytes < piece_bytes => {
                 piece.to = revision;
-                piece.items.push(Item::Message(message));
+                piece.items.extend(items);
                 bytes += length;
             }
             _ => {
-                pieces.push(Changes { room, from: revision.previous(), to: revision, items: vec![Item::Message(message)] });
+                pieces.push(Changes { room, from: revision.previous(), to: revision, items: items.collect() });
                 bytes = length;
             }
         }
@@ -134,7 +165,7 @@ mod tests {
     use chrono::DateTime;
 
     fn post(author: UserId, text: &str) -> Post {
-        Post { author, client_id: ClientId::generate(), text: MessageText::stored(text.into()) }
+        Post::plain(author, ClientId::generate(), MessageText::stored(text.into()))
     }
 
     #[test]
@@ -153,6 +184,7 @@ mod tests {
             client_id: ClientId::generate(),
             text: "ten bytes.".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
+            more: None,
         })
     }
 
@@ -161,7 +193,8 @@ mod tests {
         let (in_, out) = (UserId::generate(), UserId::generate());
         let membership =
             Membership::new(room(5, 4), vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)]);
-        let append = decide(&membership, &[post(in_, "a"), post(out, "b"), post(in_, "c")], DateTime::UNIX_EPOCH);
+        let posts = [post(in_, "a"), post(out, "b"), post(in_, "c")];
+        let append = decide(&membership, &posts, DateTime::UNIX_EPOCH, Role::Moderator);
         assert_eq!(append.policy_revision, Revision(4));
         let texts: Vec<_> = append.posts.iter().map(|(post, _)| post.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "c"]);

@@ -1,5 +1,5 @@
 //! Posts: the hot path. What a batch does, and in which order, stands in `append`; its statements, which differ for good reason, in `sqlite`
-//! and `mysql`; history is read in `history`.
+//! and `mysql`; what few posts have, threads and mentions, in `beside`; how messages change later in `change`; history is read in `history`.
 //!
 //! *Invariants.* `seq` and `revision` are dense, given under the lock of the room's counter row (I1). A post is stored once, however
 //! often it is sent (I3): repeats are looked up under that lock, before the verdict counts. A verdict counts only for the
@@ -7,9 +7,12 @@
 //!
 //! *Must not know*: why a post is refused (the room decided), how batches come about (persistence).
 
+mod beside;
+pub mod change;
 mod mysql;
 mod slow;
 mod sqlite;
+pub(in crate::store) mod whole;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,11 +27,12 @@ use super::operation::{Operation, Reply};
 use super::rows::{MessageRow, slow_mode};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Message, Post};
+use crate::domain::message::{Details, Message, More, Post, ThreadChange};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::SlowMode;
 use crate::domain::time::Timestamp;
 use crate::faults;
+use beside::Named;
 
 /// Posts of one room that belong together: they are numbered in this order, without another between them.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub enum AppendOutcome {
 pub enum PostOutcome {
     /// It is stored now.
     Stored(Message),
+    /// It is stored now in a thread, which has grown by it.
+    Replied(Message, ThreadChange),
     /// It was stored before, as this.
     Repeat {
         /// Its number.
@@ -115,14 +121,16 @@ pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<V
     }
     let keys: BTreeSet<Key> = appends.iter().flat_map(keys).collect();
     let stored = repeats(db, keys.into_iter().collect()).await?;
-    decide_and_write(db, Batch::new(now, counters, stored, pauses), appends).await
+    let named = beside::named(db, appends).await?;
+    decide_and_write(db, Batch { named, ..Batch::new(now, counters, stored, pauses) }, appends).await
 }
 
 /// Nothing is to be refused, so it makes no difference what is a repeat as long as none is stored again.
 fn is_plain(append: &Append, counters: &HashMap<Id, Counter>) -> bool {
     let fresh =
         |counter: &Counter| counter.policy_revision == int(append.policy_revision.0) && counter.slow_mode == SlowMode::OFF;
-    counters.get(&append.room.into()).is_none_or(fresh) && append.posts.iter().all(|(_, verdict)| verdict.is_ok())
+    let plain = |(post, verdict): &(Post, Result<(), Fault>)| verdict.is_ok() && post.details.is_none();
+    counters.get(&append.room.into()).is_none_or(fresh) && append.posts.iter().all(plain)
 }
 
 async fn decide_and_write(db: &mut Db, mut batch: Batch, appends: &[Append]) -> Result<Vec<AppendOutcome>, StoreError> {
@@ -142,9 +150,28 @@ fn key(room: RoomId, post: &Post) -> Key {
     (room.into(), post.author.into(), post.client_id.into())
 }
 
-/// Half a SHA-256 is enough to tell a person's own texts apart.
-fn body_hash(text: &str) -> Id {
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+/// Half a SHA-256 is enough to tell a person's own posts apart. Of a forwarded text only where it comes from counts: the text there may
+/// have changed before the repeat. Whom a text mentions follows from the text.
+fn body_hash(post: &Post) -> Id {
+    let mut hash = Sha256::new();
+    match post.details.as_deref() {
+        None => hash.update(post.text.as_str()),
+        Some(Details { thread, quote, origin, .. }) => {
+            if let Some(origin) = origin {
+                hash.update(origin.room.as_bytes());
+                hash.update(origin.seq.0.to_be_bytes());
+            } else {
+                hash.update(post.text.as_str());
+            }
+            for (mark, number) in [(b"thread", thread), (b"quotes", quote)] {
+                if let Some(number) = number {
+                    hash.update(mark);
+                    hash.update(number.0.to_be_bytes());
+                }
+            }
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
     let mut half = [0; 16];
     half.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     Id(half)
@@ -177,13 +204,17 @@ struct Batch {
     counters: HashMap<Id, Counter>,
     /// What was stored before, and what this batch has stored so far: a repeat may stand in the same batch.
     stored: HashMap<Key, StoredPost>,
+    /// Messages that posts of this batch name.
+    named: Named,
     rows: Vec<MessageRow>,
+    /// Those that have more than a text.
+    detailed: Vec<(MessageRow, Details)>,
     pauses: slow::Pauses,
 }
 
 impl Batch {
     fn new(now: Timestamp, counters: HashMap<Id, Counter>, stored: HashMap<Key, StoredPost>, pauses: slow::Pauses) -> Self {
-        Self { now, counters, stored, rows: Vec::new(), pauses }
+        Self { now, counters, stored, named: Named::default(), rows: Vec::new(), detailed: Vec::new(), pauses }
     }
 
     fn decide(&mut self, append: &Append) -> Result<AppendOutcome, StoreError> {
@@ -205,7 +236,7 @@ impl Batch {
                 (None, Err(fault)) => PostOutcome::Refused((*fault).into()),
                 (None, Ok(())) => match self.pauses.rest(room, post.author.into(), self.now) {
                     Some(rest) => PostOutcome::Refused(Refusal::slow_mode(rest)),
-                    None => PostOutcome::Stored(self.number(append.room, &mut counter, post)?),
+                    None => self.store(append.room, &mut counter, post)?,
                 },
             };
             // What the sender will send again must not be overtaken by what it sent after it (I1).
@@ -218,14 +249,37 @@ impl Batch {
 
     fn repeat(&self, room: RoomId, post: &Post) -> Result<Option<PostOutcome>, StoreError> {
         let Some(stored) = self.stored.get(&key(room, post)) else { return Ok(None) };
-        if stored.body_hash != body_hash(post.text.as_str()) {
+        if stored.body_hash != body_hash(post) {
             return Ok(Some(PostOutcome::Refused(Fault::ClientIdReused.into())));
         }
         let (seq, revision) = (seq(stored.seq)?, revision(stored.revision)?);
         Ok(Some(PostOutcome::Repeat { seq, revision, created_at: stored.created_at.and_utc() }))
     }
 
-    fn number(&mut self, room: RoomId, counter: &mut Counter, post: &Post) -> Result<Message, StoreError> {
+    /// Numbers what names only messages that are there.
+    fn store(&mut self, room: RoomId, counter: &mut Counter, post: &Post) -> Result<PostOutcome, StoreError> {
+        let Some(details) = post.details.as_deref() else {
+            let row = self.number(room, counter, post);
+            self.rows.push(row.clone());
+            return Ok(PostOutcome::Stored(row.try_into()?));
+        };
+        if let Err(fault) = self.named.check(room, details) {
+            return Ok(PostOutcome::Refused(fault.into()));
+        }
+        let row = self.number(room, counter, post);
+        self.detailed.push((row.clone(), details.clone()));
+        let more = Some(Box::new(More { details: details.clone(), ..More::default() }));
+        let message = Message { more, ..row.try_into()? };
+        Ok(match details.thread {
+            None => PostOutcome::Stored(message),
+            Some(thread) => {
+                let grown = self.named.grow(room, thread, &message)?;
+                PostOutcome::Replied(message, grown)
+            }
+        })
+    }
+
+    fn number(&mut self, room: RoomId, counter: &mut Counter, post: &Post) -> MessageRow {
         // The breach of I1 burns a number that nobody gets.
         let step = if faults::hit("store.burn_number") { 2 } else { 1 };
         counter.last_seq += step;
@@ -238,15 +292,14 @@ impl Batch {
             revision: counter.head,
             author: post.author.into(),
             client_id: post.client_id.into(),
-            body_hash: body_hash(post.text.as_str()),
+            body_hash: body_hash(post),
             body: post.text.as_str().to_owned(),
             created_at: counter.last_created_at,
         };
         let stored = StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
         self.stored.insert(key(room, post), stored);
         self.pauses.note(row.room, row.author, row.created_at);
-        self.rows.push(row.clone());
-        row.try_into()
+        row
     }
 }
 
@@ -278,11 +331,13 @@ async fn repeats(db: &mut Db, keys: Vec<Key>) -> Result<HashMap<Key, StoredPost>
 async fn write(db: &mut Db, batch: Batch) -> Result<(), StoreError> {
     let mut raised: Vec<(Id, Counter)> = batch.counters.into_iter().filter(|(_, counter)| counter.added > 0).collect();
     raised.sort_unstable_by_key(|(id, _)| *id);
+    let Batch { rows, detailed, named, pauses, .. } = batch;
     match db {
-        Db::Sqlite(connection) => sqlite::write(connection, batch.rows, raised).await?,
-        Db::Mysql(connection) => mysql::write(connection, batch.rows, &raised).await?,
+        Db::Sqlite(connection) => sqlite::write(connection, rows, raised).await?,
+        Db::Mysql(connection) => mysql::write(connection, rows, &raised).await?,
     }
-    batch.pauses.write(db).await
+    beside::write(db, detailed, &named).await?;
+    pauses.write(db).await
 }
 
 #[cfg(feature = "faults")]

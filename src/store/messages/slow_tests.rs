@@ -35,7 +35,7 @@ async fn append(test: &TestStore, now: Timestamp, room: RoomId, posts: &[&Post])
     let batch = AppendBatch { now, appends: vec![Append { room, policy_revision, posts }] };
     let Some(AppendOutcome::Done { posts, .. }) = test.run(batch).await.unwrap().pop() else { panic!("not decided") };
     let outcome = |outcome: &PostOutcome| match outcome {
-        PostOutcome::Stored(message) => Ok(message.seq.0),
+        PostOutcome::Stored(message) | PostOutcome::Replied(message, _) => Ok(message.seq.0),
         PostOutcome::Repeat { seq: Seq(seq), .. } => Ok(*seq),
         PostOutcome::Refused(refusal) => Err(*refusal),
     };

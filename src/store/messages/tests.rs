@@ -45,6 +45,7 @@ async fn all_messages(test: &TestStore, room: RoomId) -> Vec<(u64, u64, String)>
         .read(move |db| {
             Box::pin(async move {
                 let query = messages::table.filter(messages::room.eq(Id::from(room))).order(messages::seq);
+                let query = query.select(crate::store::rows::WHOLE_MESSAGE.0);
                 Ok(each!(db, |c| query.load(c).await)?)
             })
         })

@@ -37,6 +37,7 @@ pub use change::ChangeRoom;
 pub use create::{CreateGroup, CreateRoom, FirstDirect, FirstDirectOutcome, direct_room};
 pub use depart::Depart;
 pub use ending::{EndMemberships, MembershipsEnded, ending};
+pub(in crate::store) use write::{lock_room, members_of, within};
 
 /// What a change of a room came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

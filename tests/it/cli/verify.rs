@@ -49,9 +49,8 @@ async fn a_message_that_is_gone_is_named_by_room_and_number() {
 }
 
 #[tokio::test]
-async fn a_revision_that_is_gone_is_named_by_room_and_number() {
-    // The founding is revision 1, Bob's coming 2; message n has revision n + 2.
-    finds("revision_missing", Some(7), "UPDATE messages SET revision = 900 WHERE room = {room} AND seq = 5").await;
+async fn a_revision_that_was_never_given_is_named_by_room_and_number() {
+    finds("revision_beyond", Some(900), "UPDATE messages SET revision = 900 WHERE room = {room} AND seq = 5").await;
 }
 
 #[tokio::test]

@@ -48,11 +48,8 @@ impl Filler {
         while stored.len() < count {
             let policy_revision = self.policy_revision(room).await;
             let numbers = stored.len()..count.min(stored.len() + POSTS);
-            let post = |number| Post {
-                author,
-                client_id: ClientId::generate(),
-                text: MessageText::parse(format!("text {number}"), 100).expect("a text"),
-            };
+            let text = |number| MessageText::parse(format!("text {number}"), 100).expect("a text");
+            let post = |number| Post::plain(author, ClientId::generate(), text(number));
             let append = Append { room, policy_revision, posts: numbers.map(|number| (post(number), Ok(()))).collect() };
             let outcomes = self.run(AppendBatch { now: self.clock.now(), appends: vec![append] }).await;
             let Some(AppendOutcome::Done { posts, .. }) = outcomes.into_iter().next() else { panic!("not appended") };
