@@ -27,6 +27,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("delivery", 3),
     ("presence", 4),
     ("accounts", 4),
+    ("reading", 4),
     ("room", 5),
     ("session", 6),
     ("http", 7),

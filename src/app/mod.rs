@@ -1,6 +1,6 @@
 //! Where all parts meet: builds them in the order of their levels, says which thread hosts what, and ends them in reverse.
 //!
-//! The current thread's arbiter hosts the root of the supervision tree, rooms, persistence and presence; each worker thread its relay,
+//! The current thread's arbiter hosts the root of the supervision tree, rooms, persistence, presence and reading; each worker thread its relay,
 //! its sessions and HTTP; the store has threads of its own. Start: folder, store, node, persistence, rooms, presence, accounts, workers.
 //! Stop (I11): unready, wait, no new sockets, send people away, no connections, last commit, off the node list, store closed. Whatever
 //! hangs, the last commit has its time.
@@ -32,6 +32,8 @@ use crate::http::rates::Rates;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
 use crate::presence::records::StoreRecords;
+use crate::reading::handle::Reading;
+use crate::reading::records::StoredMarks;
 use crate::room::handle::{Rooms, Start as RoomStart};
 use crate::session::gate::Gate;
 use crate::session::heads::Heads;
@@ -102,6 +104,7 @@ pub struct Running {
     store: Store,
     node: Node,
     persistence: Persistence,
+    reading: Reading,
     state: NodeState,
     gate: Gate,
     workers: Workers,
@@ -132,6 +135,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         persistence: parts.persistence.clone(),
         rooms: parts.rooms.clone(),
         presence: parts.presence.clone(),
+        reading: parts.reading.clone(),
         accounts: parts.accounts.clone(),
         authenticate: Arc::new(parts.accounts.clone()),
         clock: clock.clone(),
@@ -144,7 +148,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         rates: rates.clone(),
         settings: Arc::clone(&config),
     });
-    let Parts { relays, persistence, rooms, presence, accounts } = parts;
+    let Parts { relays, persistence, rooms, presence, reading, accounts } = parts;
+    let hurry = reading.clone();
     let counting = rates.clone();
     let count: Count = Arc::new(move |user, what| match what {
         Counted::Post => counting.post(user),
@@ -155,6 +160,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         accounts,
         rooms,
         presence,
+        reading,
         store: store.clone(),
         heads: Heads::of_store(store.clone()),
         count,
@@ -182,6 +188,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         store,
         node,
         persistence,
+        reading: hurry,
         state,
         gate,
         workers,
@@ -194,6 +201,7 @@ struct Parts {
     persistence: Persistence,
     rooms: Rooms,
     presence: Presence,
+    reading: Reading,
     accounts: Accounts,
 }
 
@@ -230,6 +238,13 @@ async fn start_parts(
             settings: (&**config).into(),
         },
     );
+    let marks = StoredMarks {
+        persistence: persistence.clone(),
+        relays: relays.clone(),
+        yields_at: config.database.queue_max / 2,
+        rooms_max: config.database.batch_max_messages,
+    };
+    let reading = crate::reading::actor::start(&below("reading"), permanent, marks, (&**config).into());
     let accounts = Accounts::open(AccountParts {
         store: store.clone(),
         persistence: persistence.clone(),
@@ -249,7 +264,7 @@ async fn start_parts(
         &config.accounts,
         config.room.head_check_interval,
     );
-    Ok(Parts { relays, persistence, rooms, presence, accounts })
+    Ok(Parts { relays, persistence, rooms, presence, reading, accounts })
 }
 
 fn policy(config: &Config, class: RestartClass) -> RestartPolicy {
@@ -307,6 +322,8 @@ impl Running {
     async fn send_people_away(&self, within: Duration) {
         let server = &self.config.server;
         self.state.enter(Phase::Draining);
+        // Nobody waits for an answer that is only gathered.
+        self.reading.hurry();
         tokio::time::sleep(server.drain_delay).await;
         // New sockets are refused with a word; requests are answered to the end, so that a balancer hears what is going on.
         self.gate.close();

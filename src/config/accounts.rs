@@ -42,6 +42,11 @@ pub struct Accounts {
     /// Life of a registration invite.
     #[serde(deserialize_with = "duration")]
     pub invite_ttl: Duration,
+    /// Shortest time between two writes of how far a person has read; what their devices report meanwhile is written together.
+    #[serde(deserialize_with = "duration")]
+    pub read_mark_flush: Duration,
+    /// Such reports that wait to be taken; beyond it the answer is busy.
+    pub read_mark_queue: usize,
     /// How often the store is asked which logins ended by another process; their sockets close within twice this.
     #[serde(deserialize_with = "duration")]
     pub standing_check: Duration,

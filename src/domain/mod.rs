@@ -11,6 +11,7 @@ pub mod member;
 pub mod message;
 pub mod order;
 pub mod preference;
+pub mod reading;
 pub mod relation;
 pub mod room;
 pub mod stream;

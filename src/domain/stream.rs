@@ -2,6 +2,7 @@
 
 use super::member::Member;
 use super::order::Revision;
+use super::reading::ReadMark;
 use super::relation::{Refetch, Relation};
 use super::room::Room;
 use super::user::User;
@@ -36,6 +37,8 @@ pub enum StreamItem {
         /// What to fetch again, where it became hidden or came back since what the reader knows.
         refetch: Option<Refetch>,
     },
+    /// Up to where the person has read a room; keyed by the room.
+    ReadMark(ReadMark),
 }
 
 impl StreamItem {
@@ -46,6 +49,7 @@ impl StreamItem {
             Self::Membership(membership) => membership.member.stream_revision,
             Self::Profile { revision, .. } => *revision,
             Self::Relation { relation, .. } => relation.revision,
+            Self::ReadMark(mark) => mark.revision,
         }
     }
 }

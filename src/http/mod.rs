@@ -28,6 +28,7 @@ pub mod page;
 pub mod parts;
 pub mod presence;
 pub mod rates;
+pub mod reading;
 pub mod relations;
 pub mod rooms;
 pub mod routes;

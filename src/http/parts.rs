@@ -15,6 +15,7 @@ use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
+use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
 use crate::session::gate::Gate;
 use crate::store::{Db, Reply, Store};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// Who is online.
     pub presence: Presence,
+    /// How far people have read.
+    pub reading: Reading,
     /// People's accounts.
     pub accounts: Accounts,
     /// Whose token this is.

@@ -10,6 +10,7 @@ use super::idempotency;
 use super::input::page_rows;
 use super::page::{self, PageOf};
 use super::parts::Parts;
+use super::reading;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState};
@@ -18,8 +19,8 @@ use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind, RoomSettings}
 use crate::domain::text::{RoomName, Topic};
 use crate::domain::user::Actor;
 use crate::policy;
+use crate::protocol::v1::item;
 use crate::protocol::v1::room_act::ChangedRoom;
-use crate::protocol::v1::{item, push};
 use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits, RoomPlace};
 use crate::store::{members, rooms};
 
@@ -208,8 +209,8 @@ pub async fn delete(parts: web::Data<Parts>, caller: Caller, room: web::Path<Roo
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The rooms I am in, am invited to, have left, or am banned from
-#[utoipa::path(get, path = "/api/v1/me/rooms", tag = "rooms", params(MyRooms), responses((status = 200, body = PageOf<push::Membership>)))]
+/// The rooms I am in, am invited to, have left, or am banned from; those I am in with what is unread
+#[utoipa::path(get, path = "/api/v1/me/rooms", tag = "rooms", params(MyRooms), responses((status = 200, body = PageOf<reading::MyRoom>)))]
 pub async fn mine(parts: web::Data<Parts>, caller: Caller, query: web::Query<MyRooms>) -> Result<HttpResponse, Problem> {
     let MyRooms { state, page, limit } = query.into_inner();
     let rows = page_rows(&parts, limit)?;
@@ -218,7 +219,7 @@ pub async fn mine(parts: web::Data<Parts>, caller: Caller, query: web::Query<MyR
     let found =
         parts.read("my_rooms", move |db| Box::pin(async move { members::rooms_of(db, user, state, after, rows).await })).await?;
     let place = found.items.last().filter(|_| found.more).map(|last| last.room.id);
-    let items: Vec<push::Membership> = found.items.iter().map(Into::into).collect();
+    let items = reading::with_places(&parts, user, &found.items).await?;
     Ok(HttpResponse::Ok().json(PageOf::new(items, "my rooms", place)))
 }
 

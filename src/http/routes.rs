@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::parts::Parts;
 use super::{
     accounts, admin, administration, changing, docs, health, input, invitations, logins, members, messages, openapi, presence,
-    relations, rooms, silences, users,
+    reading, relations, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -63,6 +63,8 @@ routes! {
     delete "/api/v1/rooms/{room}"                      => rooms::delete;
     post   "/api/v1/groups"                            => rooms::create_group;
     get    "/api/v1/me/rooms"                          => rooms::mine;
+    put    "/api/v1/me/read"                           => reading::read_all;
+    put    "/api/v1/rooms/{room}/read"                 => reading::read;
 
     // Their people.
     put    "/api/v1/rooms/{room}/members/me"           => members::join;

@@ -4,8 +4,8 @@ use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
 use super::v1::push::{
-    Changes, Membership, Presence, PresenceState, Push, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed, UserChanges,
-    UserItem, UserPresence,
+    Changes, Membership, Presence, PresenceState, Push, ReadMark, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed,
+    UserChanges, UserItem, UserPresence,
 };
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
 use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
@@ -188,7 +188,9 @@ fn user_changes() -> Value {
 fn own_items() -> Value {
     let relation =
         Relation { revision: Revision(43), user: id("b2"), blocked: true, muted: false, rooms: vec![id("1")], every_room: false };
-    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(43), items: vec![UserItem::Relation(relation)] }))
+    let mark = ReadMark { revision: Revision(44), room: id("1"), seq: Seq(12) };
+    let items = vec![UserItem::Relation(relation), UserItem::ReadMark(mark)];
+    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(44), items }))
 }
 
 fn post_refused() -> Value {

@@ -3,26 +3,28 @@
 //! REST asks the same parts in the same words; the rules are theirs. Must not know: sessions, frames.
 
 use super::node::{Node, settled};
-use super::own::Hearing;
+use super::own_acts;
 use super::room_acts;
 use crate::domain::emoji::Emoji;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::{RoomId, UserId};
+use crate::domain::ids::RoomId;
 use crate::domain::message::{Mentions, MessageChange};
 use crate::domain::order::Seq;
-use crate::domain::relation::RelationChange;
 use crate::domain::text::{MessageText, Reason};
 use crate::domain::user::Actor;
-use crate::protocol::v1::act::{self, Act};
+use crate::protocol::v1::act::Act;
 use crate::protocol::v1::reply::Done;
 
 /// Does it and says what came of it.
 pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done, Refusal> {
     match act {
-        Act::Block(act::Block { user }) => relate(&node, actor, user, RelationChange::BLOCK).await,
-        Act::Unblock(act::Unblock { user }) => relate(&node, actor, user, RelationChange::UNBLOCK).await,
-        Act::Mute(act::Mute { user }) => relate(&node, actor, user, RelationChange::MUTE).await,
-        Act::Unmute(act::Unmute { user }) => relate(&node, actor, user, RelationChange::UNMUTE).await,
+        act @ (Act::Block(_)
+        | Act::Unblock(_)
+        | Act::Mute(_)
+        | Act::Unmute(_)
+        | Act::Read(_)
+        | Act::ReadAll(_)
+        | Act::Delivered(_)) => own_acts::carry_out(node, actor, act).await,
         Act::Edit(edit) => {
             let text = MessageText::parse(edit.text, node.text_max)?;
             let change = MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) };
@@ -61,12 +63,6 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
             Ok(Done::Nothing {})
         }
     }
-}
-
-async fn relate(node: &Node, actor: Actor, other: UserId, change: RelationChange) -> Result<Done, Refusal> {
-    let hearing = Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence };
-    hearing.relate(actor.user, other, change).await?;
-    Ok(Done::Nothing {})
 }
 
 async fn change_message(node: &Node, actor: Actor, (room, seq): (RoomId, Seq), change: MessageChange) -> Result<Done, Refusal> {

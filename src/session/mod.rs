@@ -23,6 +23,7 @@ pub mod handshake;
 pub mod heads;
 pub mod node;
 pub mod own;
+mod own_acts;
 pub mod ports;
 pub mod posting;
 mod replies;

@@ -19,6 +19,7 @@ use crate::presence::handle::Presence;
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
+use crate::reading::handle::Reading;
 use crate::room::handle::{Answered, Rooms};
 use crate::room::state::posting;
 use crate::store::streams::{self, PageMax};
@@ -41,6 +42,8 @@ pub struct Node {
     pub rooms: Rooms,
     /// Who is online.
     pub presence: Presence,
+    /// How far people have read.
+    pub reading: Reading,
     /// What was missed.
     pub store: Store,
     /// How far people's streams are.

@@ -30,6 +30,7 @@ mod page;
 pub mod people;
 pub mod presence;
 pub mod probe;
+pub mod read_marks;
 pub mod registrations;
 pub mod relations;
 pub mod rooms;

@@ -1,6 +1,6 @@
 //! The rows of `users` as rooms need them: locked and numbered for the user stream, or named. The rest of an account is not here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -75,7 +75,8 @@ struct Streaming {
     deleted: bool,
     disabled: bool,
     revision: i64,
-    raised: bool,
+    /// By how much.
+    raised: i64,
 }
 
 impl Locked {
@@ -93,7 +94,7 @@ impl Locked {
             Db::Sqlite(c) => query.load(c).await?,
             Db::Mysql(c) => query.for_update().load(c).await?,
         };
-        let streaming = |(id, deleted, disabled, revision)| (id, Streaming { deleted, disabled, revision, raised: false });
+        let streaming = |(id, deleted, disabled, revision)| (id, Streaming { deleted, disabled, revision, raised: 0 });
         Ok(Self(rows.into_iter().map(streaming).collect()))
     }
 
@@ -121,10 +122,19 @@ impl Locked {
     /// [`StoreError::Corrupt`]; [`Fault::NotFound`] for somebody without a row.
     pub fn next(&mut self, user: UserId) -> Result<Revision, StoreError> {
         let streaming = self.0.get_mut(&user.into()).ok_or(Fault::NotFound)?;
-        if !streaming.raised {
-            streaming.raised = true;
-            streaming.revision += 1;
+        if streaming.raised == 0 {
+            (streaming.raised, streaming.revision) = (1, streaming.revision + 1);
         }
+        revision(streaming.revision)
+    }
+
+    /// The same where one operation changes many rows of a stream: each takes a revision of its own, so that a page may end behind any.
+    ///
+    /// # Errors
+    /// As [`Locked::next`].
+    pub fn next_of_many(&mut self, user: UserId) -> Result<Revision, StoreError> {
+        let streaming = self.0.get_mut(&user.into()).ok_or(Fault::NotFound)?;
+        (streaming.raised, streaming.revision) = (streaming.raised + 1, streaming.revision + 1);
         revision(streaming.revision)
     }
 
@@ -133,12 +143,15 @@ impl Locked {
     /// # Errors
     /// Those of the database.
     pub async fn write(self, db: &mut Db) -> Result<Vec<(UserId, Revision)>, StoreError> {
-        let raised: Vec<Id> = self.0.iter().filter(|(_, streaming)| streaming.raised).map(|(id, _)| *id).collect();
-        if !raised.is_empty() {
-            let raise = users::stream_revision.eq(users::stream_revision + 1);
-            each!(db, |c| diesel::update(users::table).filter(users::id.eq_any(&raised)).set(raise).execute(c).await)?;
+        let raised = || self.0.iter().filter(|(_, streaming)| streaming.raised > 0);
+        // One statement for all who are raised by as much; mostly that is one for all.
+        let steps: BTreeSet<i64> = raised().map(|(_, streaming)| streaming.raised).collect();
+        for step in steps {
+            let by: Vec<Id> = raised().filter(|(_, streaming)| streaming.raised == step).map(|(id, _)| *id).collect();
+            let raise = users::stream_revision.eq(users::stream_revision + step);
+            each!(db, |c| diesel::update(users::table).filter(users::id.eq_any(&by)).set(raise).execute(c).await)?;
         }
-        let heads = self.0.iter().filter(|(_, streaming)| streaming.raised);
+        let heads = raised();
         heads.map(|(id, streaming)| Ok(((*id).into(), revision(streaming.revision)?))).collect()
     }
 }

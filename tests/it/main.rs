@@ -24,6 +24,7 @@ mod people;
 mod presence;
 mod promises;
 mod rates;
+mod reading;
 mod relations;
 mod repeats;
 mod rfc6455;

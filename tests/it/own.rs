@@ -15,11 +15,19 @@ async fn what_is_a_persons_own_is_set_again_without_a_revision() {
     let server = Server::start().await;
     let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
     let user = &bob.id;
+    let (kitchen, garden) = (ann.make_room("Kitchen", "public").await, ann.make_room("Garden", "public").await);
+    for room in [&kitchen, &garden] {
+        ann.say(room, "one").await;
+        ann.say(room, "two").await;
+    }
     let routes = [
         (Method::PUT, format!("me/blocks/{user}"), json!({})),
         (Method::DELETE, format!("me/blocks/{user}"), Value::Null),
         (Method::PUT, format!("me/mutes/{user}"), json!({})),
         (Method::DELETE, format!("me/mutes/{user}"), Value::Null),
+        (Method::PUT, format!("rooms/{kitchen}/read"), json!({"seq": 1})),
+        (Method::PUT, format!("rooms/{garden}/read"), json!({"seq": 2, "delivered": 2})),
+        (Method::PUT, "me/read".to_owned(), json!({})),
     ];
     for (method, path, body) in routes {
         let before = head(&ann).await;
@@ -29,12 +37,17 @@ async fn what_is_a_persons_own_is_set_again_without_a_revision() {
         assert_eq!(after.as_u64(), before.as_u64().map(|head| head + 1), "{method} {path}");
         assert_eq!((ask().await, head(&ann).await), (first, after), "{method} {path}");
     }
+    for room in [&kitchen, &garden] {
+        ann.say(room, "three").await;
+    }
     let mut socket = ann.connect().await;
     let commands = [
         ("block", json!({"user": user})),
         ("unblock", json!({"user": user})),
         ("mute", json!({"user": user})),
         ("unmute", json!({"user": user})),
+        ("read", json!({"room": kitchen, "seq": 3})),
+        ("read_all", json!({})),
     ];
     for (name, body) in commands {
         let before = head(&ann).await;
@@ -43,4 +56,11 @@ async fn what_is_a_persons_own_is_set_again_without_a_revision() {
         assert_eq!(after.as_u64(), before.as_u64().map(|head| head + 1), "{name}");
         assert_eq!((socket.ask(name, body).await["ok"].clone(), head(&ann).await), (first, after), "{name}");
     }
+    // What is received is no news to oneself.
+    ann.say(&kitchen, "four").await;
+    let before = head(&ann).await;
+    for _ in 0..2 {
+        assert_eq!(socket.ask("delivered", json!({"room": kitchen, "seq": 4})).await["ok"], json!({}));
+    }
+    assert_eq!(head(&ann).await, before);
 }

@@ -1,11 +1,12 @@
 //! Commands that are one question with one answer: what a person does to a message, a room, another person, or what is their own. REST has a
 //! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
 
+use super::own_act::{Block, Delivered, Mute, Read, ReadAll, Unblock, Unmute};
 use super::room_act::{
     Ban, ChangeRoom, Decline, DeleteRoom, Invite, Join, Kick, Leave, SetRole, Silence, Transfer, Typing, Unban, Uninvite,
     Unsilence,
 };
-use crate::domain::ids::{RoomId, UserId};
+use crate::domain::ids::RoomId;
 use crate::domain::order::Seq;
 use serde::Deserialize;
 use serde::de::MapAccess;
@@ -93,6 +94,12 @@ acts! {
     DeleteRoom => "delete_room";
     /// Tell those who look at a room that one is typing.
     Typing => "typing";
+    /// Say up to where one has read a room.
+    Read => "read";
+    /// Say that one has read everything.
+    ReadAll => "read_all";
+    /// Say up to where a room has been received.
+    Delivered => "delivered";
 }
 
 /// `edit`.
@@ -162,36 +169,4 @@ pub struct Unpin {
     pub room: RoomId,
     /// Which message.
     pub seq: Seq,
-}
-
-/// `block`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Block {
-    /// Whom.
-    pub user: UserId,
-}
-
-/// `unblock`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Unblock {
-    /// Whom.
-    pub user: UserId,
-}
-
-/// `mute`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mute {
-    /// Whom.
-    pub user: UserId,
-}
-
-/// `unmute`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Unmute {
-    /// Whom.
-    pub user: UserId,
 }

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod command;
 pub mod item;
+pub mod own_act;
 pub mod push;
 pub mod reply;
 pub mod room_act;

@@ -4,6 +4,7 @@ use super::item::{Item, Room, User};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::reading;
 use crate::domain::relation::{self, Refetch};
 use crate::domain::{message, stream};
 use chrono::{DateTime, Utc};
@@ -82,6 +83,8 @@ pub enum UserItem {
     Profile(Profile),
     /// Whom I block or mute; keyed by the other person.
     Relation(Relation),
+    /// Up to where I have read a room; keyed by the room.
+    ReadMark(ReadMark),
 }
 
 impl From<&stream::StreamItem> for UserItem {
@@ -91,6 +94,7 @@ impl From<&stream::StreamItem> for UserItem {
             stream::StreamItem::Profile { revision, user } => {
                 Self::Profile(Profile { revision: *revision, user: user.into(), invisible: user.invisible, admin: user.admin })
             }
+            stream::StreamItem::ReadMark(mark) => Self::ReadMark(mark.into()),
             stream::StreamItem::Relation { relation, refetch } => {
                 let (rooms, every_room) = match refetch {
                     Some(Refetch::Rooms(rooms)) => (rooms.clone(), false),
@@ -116,6 +120,26 @@ impl From<&stream::Membership> for Membership {
             room: room.into(),
             people: people.iter().map(User::from).collect(),
         }
+    }
+}
+
+/// Up to where I have read a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReadMark {
+    /// The revision of my stream at which this last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// The room.
+    #[schema(value_type = String, format = Uuid)]
+    pub room: RoomId,
+    /// The last message I have read; zero: none.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+}
+
+impl From<&reading::ReadMark> for ReadMark {
+    fn from(mark: &reading::ReadMark) -> Self {
+        Self { revision: mark.revision, room: mark.room, seq: mark.seq }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::members::memberships;
 use crate::store::rows::{MemberRow, RoomRow};
 use crate::store::schema::{members, rooms};
-use crate::store::{people, relations};
+use crate::store::{people, read_marks, relations};
 
 /// What changed in a user stream after `from`: at most `max`, unless one item alone is more. `to` is the head if that was all.
 ///
@@ -47,6 +47,9 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
     let (span, limit) = ((from, to), Page::<StreamItem>::one_more(rows));
     let mut items = standings(db, user, span, limit).await?;
     let is_all = |items: &Vec<StreamItem>| items.len() as u64 >= revisions;
+    if !is_all(&items) {
+        items.extend(read_marks::changed(db, user, span, limit).await?);
+    }
     if !is_all(&items) {
         items.extend(relations::changed(db, user, span, limit, rows).await?);
     }
@@ -81,6 +84,6 @@ async fn standings(
 /// What of an item grows with what a person has typed, or with how much it names.
 const fn text_bytes(item: &StreamItem) -> usize {
     match item {
-        StreamItem::Membership(_) | StreamItem::Profile { .. } | StreamItem::Relation { .. } => 0,
+        StreamItem::Membership(_) | StreamItem::Profile { .. } | StreamItem::Relation { .. } | StreamItem::ReadMark(_) => 0,
     }
 }

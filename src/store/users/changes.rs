@@ -17,6 +17,7 @@ use crate::store::error::StoreError;
 use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
 use crate::store::operations::{self, OperationKey};
+use crate::store::read_marks;
 use crate::store::relations;
 use crate::store::schema::users;
 
@@ -195,6 +196,7 @@ impl Operation for DeleteAccount {
             let ended = logins::end(db, self.user, logins::Which::Except(None), self.now).await?;
             logins::anonymise(db, self.user).await?;
             relations::forget(db, self.user).await?;
+            read_marks::forget(db, self.user).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
         })
     }

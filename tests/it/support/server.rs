@@ -85,6 +85,7 @@ impl Server {
             ("server.drain_delay", "0s"),
             ("server.drain_spread", "0s"),
             ("accounts.bcrypt_cost", "4"),
+            ("accounts.read_mark_flush", "50ms"),
             // Tests of rates set them; all others must not meet them.
             ("rates.posts_per_account", "off"),
             ("rates.commands_per_account", "off"),

@@ -1,0 +1,43 @@
+//! What a person does over a socket with what is their own: how they stand to others, up to where they have read.
+//!
+//! Must not know: sessions, frames.
+
+use super::node::Node;
+use super::own::Hearing;
+use crate::domain::fault::{Fault, Refusal};
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::order::Seq;
+use crate::domain::reading::Progress;
+use crate::domain::relation::RelationChange;
+use crate::domain::user::Actor;
+use crate::protocol::v1::act::Act;
+use crate::protocol::v1::own_act::{Block, Delivered, Mute, Read, ReadAll, Unblock, Unmute};
+use crate::protocol::v1::reply::Done;
+
+/// Does it and says what came of it. Acts that are not of this kind are refused.
+pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done, Refusal> {
+    match act {
+        Act::Block(Block { user }) => relate(&node, actor, user, RelationChange::BLOCK).await,
+        Act::Unblock(Unblock { user }) => relate(&node, actor, user, RelationChange::UNBLOCK).await,
+        Act::Mute(Mute { user }) => relate(&node, actor, user, RelationChange::MUTE).await,
+        Act::Unmute(Unmute { user }) => relate(&node, actor, user, RelationChange::UNMUTE).await,
+        Act::Read(Read { room, seq }) => report(&node, actor, room, Progress { read: seq, delivered: seq }).await,
+        Act::Delivered(Delivered { room, seq }) => report(&node, actor, room, Progress { read: Seq::ZERO, delivered: seq }).await,
+        Act::ReadAll(ReadAll {}) => {
+            node.reading.read_all(actor.user).await?;
+            Ok(Done::Nothing {})
+        }
+        _ => Err(Fault::UnknownCommand.into()),
+    }
+}
+
+async fn relate(node: &Node, actor: Actor, other: UserId, change: RelationChange) -> Result<Done, Refusal> {
+    let hearing = Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence };
+    hearing.relate(actor.user, other, change).await?;
+    Ok(Done::Nothing {})
+}
+
+async fn report(node: &Node, actor: Actor, room: RoomId, progress: Progress) -> Result<Done, Refusal> {
+    node.reading.report(actor.user, room, progress).await?;
+    Ok(Done::Nothing {})
+}
