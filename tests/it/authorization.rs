@@ -49,7 +49,15 @@ const OWNERS: Rule =
     ([NOT_MEMBER, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, OK], [NOT_FOUND, NOT_ALLOWED, NOT_ALLOWED, OK, BANNED, NOT_FOUND]);
 
 /// What is a way of speaking: the only routes that answer somebody who is silenced otherwise than any member.
-const SPEAKING: &[(&str, &str)] = &[("post", "/api/v1/rooms/{room}/messages"), ("post", "/api/v1/rooms/{room}/typing")];
+const SPEAKING: &[(&str, &str)] = &[
+    ("post", "/api/v1/rooms/{room}/messages"),
+    ("patch", "/api/v1/rooms/{room}/messages/{seq}"),
+    ("put", "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}"),
+    ("delete", "/api/v1/rooms/{room}/messages/{seq}/reactions/{emoji}"),
+    ("put", "/api/v1/rooms/{room}/messages/{seq}/pin"),
+    ("delete", "/api/v1/rooms/{room}/messages/{seq}/pin"),
+    ("post", "/api/v1/rooms/{room}/typing"),
+];
 
 fn in_an_hour() -> chrono::DateTime<chrono::Utc> {
     hubbub::domain::time::Clock::system().now() + chrono::TimeDelta::hours(1)

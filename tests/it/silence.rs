@@ -49,6 +49,27 @@ async fn a_silenced_member_reads_and_leaves_but_neither_posts_nor_types() {
 }
 
 #[tokio::test]
+async fn a_silenced_member_neither_edits_nor_reacts_but_takes_back_what_they_said() {
+    let scene = Scene::start().await;
+    let (room, bob) = (&scene.room, &scene.bob);
+    let mut socket = bob.connect().await;
+    bob.say(room, "rash").await;
+    bob.say(room, "rash too").await;
+    silence(&scene, bob, for_an_hour()).await;
+    let message = format!("rooms/{room}/messages/1");
+    assert_eq!(bob.patch(&message, json!({"text": "calm"})).await.code(), "silenced");
+    assert_eq!(bob.put(&format!("{message}/reactions/👍"), json!({})).await.code(), "silenced");
+    let at = |seq: u64| json!({"room": room, "seq": seq});
+    assert_eq!(code(&mut socket, "edit", json!({"room": room, "seq": 1, "text": "calm"})).await, "silenced");
+    assert_eq!(code(&mut socket, "react", json!({"room": room, "seq": 1, "emoji": "👍"})).await, "silenced");
+    assert_eq!(code(&mut socket, "delete", at(1)).await, "ok");
+    bob.delete(&format!("rooms/{room}/messages/2")).await.ok();
+    // A moderator who is silenced pins nothing.
+    scene.ann.patch(&format!("rooms/{room}/members/{}", bob.id), json!({"role": "moderator"})).await.ok();
+    assert_eq!(code(&mut socket, "pin", at(2)).await, "silenced");
+}
+
+#[tokio::test]
 async fn everybody_in_the_room_is_told_and_the_silenced_on_their_own_stream_too() {
     let scene = Scene::start().await;
     let (room, bob) = (&scene.room, &scene.bob);
