@@ -238,7 +238,9 @@ async fn start_parts(
             settings: (&**config).into(),
         },
     );
+    let told = rooms.clone();
     let marks = StoredMarks {
+        heard: Arc::new(move |user, mark| told.mark_raised(user, mark)),
         persistence: persistence.clone(),
         relays: relays.clone(),
         yields_at: config.database.queue_max / 2,

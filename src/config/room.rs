@@ -25,4 +25,6 @@ pub struct Room {
     /// How long a client shows that somebody types, unless it comes again.
     #[serde(deserialize_with = "duration")]
     pub typing_for: Duration,
+    /// Members up to which a public or private room shows receipts.
+    pub receipts_members_max: usize,
 }

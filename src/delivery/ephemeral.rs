@@ -8,7 +8,8 @@
 use super::frame;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::Seq;
-use crate::protocol::v1::push::{Push, Typing};
+use crate::domain::reading::ReadMark;
+use crate::protocol::v1::push::{Push, Receipt, Receipts, Typing};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,14 @@ impl Ephemeral {
         let for_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let frame = frame::text(&Push::Typing(Typing { room, user: author, thread, for_ms }));
         Self { not_to: Some(author), shows: thread, ..Self::new(room, author, withheld, frame) }
+    }
+
+    /// `reader` has read or received a room up to this mark. Their own sessions are not told.
+    #[must_use]
+    pub fn receipt(reader: UserId, mark: &ReadMark, withheld: Vec<UserId>) -> Self {
+        let receipts = vec![Receipt::new(reader, mark)];
+        let frame = frame::text(&Push::Receipts(Receipts { room: mark.room, receipts }));
+        Self { not_to: Some(reader), ..Self::new(mark.room, reader, withheld, frame) }
     }
 
     fn new(room: RoomId, author: UserId, mut withheld: Vec<UserId>, frame: Bytes) -> Self {

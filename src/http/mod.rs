@@ -29,6 +29,7 @@ pub mod parts;
 pub mod presence;
 pub mod rates;
 pub mod reading;
+pub mod receipts;
 pub mod relations;
 pub mod rooms;
 pub mod routes;

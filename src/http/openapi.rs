@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, reading, relations,
+    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, reading, receipts, relations,
     rooms, silences, users,
 };
 use crate::domain::fault::Fault;
@@ -33,7 +33,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         accounts::register, accounts::me, accounts::change_me, accounts::delete_me, accounts::change_password,
         logins::log_in, logins::refresh, logins::list, logins::end_all, logins::end_current, logins::end_one,
         users::find, users::one,
-        reading::read, reading::read_all,
+        reading::read, reading::read_all, receipts::list,
         relations::list, relations::block, relations::unblock, relations::mute, relations::unmute,
         administration::users, administration::user, administration::change_user, administration::invite,
         administration::invitations, administration::revoke,

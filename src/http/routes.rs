@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::parts::Parts;
 use super::{
     accounts, admin, administration, changing, docs, health, input, invitations, logins, members, messages, openapi, presence,
-    reading, relations, rooms, silences, users,
+    reading, receipts, relations, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -64,6 +64,7 @@ routes! {
     post   "/api/v1/groups"                            => rooms::create_group;
     get    "/api/v1/me/rooms"                          => rooms::mine;
     put    "/api/v1/me/read"                           => reading::read_all;
+    get    "/api/v1/rooms/{room}/receipts"             => receipts::list;
     put    "/api/v1/rooms/{room}/read"                 => reading::read;
 
     // Their people.

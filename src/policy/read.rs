@@ -33,6 +33,13 @@ pub fn may_read(room: &Room, member: Option<&Member>) -> Result<Sight, Fault> {
     }
 }
 
+/// Do those in the room see how far the others have read it? In direct rooms and groups, and in rooms of up to `members_max` members.
+#[must_use]
+pub fn shows_receipts(room: &Room, members_max: usize) -> bool {
+    let small = usize::try_from(room.member_count).is_ok_and(|members| members <= members_max);
+    small || matches!(room.kind, RoomKind::Direct | RoomKind::Group)
+}
+
 /// May this person know that the room exists, with its name and topic? Public rooms are for everybody, others for whom they concern.
 ///
 /// # Errors

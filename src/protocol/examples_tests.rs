@@ -4,8 +4,8 @@ use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
 use super::v1::push::{
-    Changes, Membership, Presence, PresenceState, Push, ReadMark, Reconnect, Relation, TokenExpiring, Typing, Unsubscribed,
-    UserChanges, UserItem, UserPresence,
+    Changes, Membership, Presence, PresenceState, Push, ReadMark, Receipt, Receipts, Reconnect, Relation, TokenExpiring, Typing,
+    Unsubscribed, UserChanges, UserItem, UserPresence,
 };
 use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReason, Start, Subscribed, SubscribedRoom, Welcome};
 use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
@@ -203,6 +203,11 @@ fn presence() -> Value {
     push(Push::Presence(Presence { users: vec![user] }))
 }
 
+fn receipts() -> Value {
+    let receipts = vec![Receipt { user: id("b2"), read: Seq(11), delivered: Seq(12) }];
+    push(Push::Receipts(Receipts { room: id("1"), receipts }))
+}
+
 fn posted() -> Value {
     let created_at = at("10:00:01.000002");
     reply(4, Done::Posted(Posted { room: id("1"), seq: Seq(12), revision: Revision(20), created_at, repeat: false }))
@@ -222,6 +227,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("user_changes", user_changes()),
         ("presence", presence()),
         ("typing", push(Push::Typing(Typing { room: id("1"), user: id("b2"), thread: Some(Seq(12)), for_ms: 6000 }))),
+        ("receipts", receipts()),
         ("token_expiring", push(Push::TokenExpiring(TokenExpiring { expires_at: at("10:10:00") }))),
         ("reconnect", push(Push::Reconnect(Reconnect { after_ms: 1200 }))),
         ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),

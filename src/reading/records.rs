@@ -1,6 +1,7 @@
 //! The reader's view of persistence: what it writes, in words of its own, or what a test records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -27,13 +28,18 @@ pub trait Records: Send + 'static {
     fn read_everything(&self, user: UserId) -> BoxFuture<'static, Result<Vec<ReadMark>, Refusal>>;
 }
 
-/// Persistence, and whom to tell of streams that grew.
+/// Who hears of a mark that rose, behind its commit.
+pub type Heard = Arc<dyn Fn(UserId, ReadMark) + Send + Sync>;
+
+/// Persistence, and whom to tell of streams that grew and of marks that rose.
 #[derive(Clone)]
 pub struct StoredMarks {
     /// For writing.
     pub persistence: Persistence,
     /// For the person's own devices.
     pub relays: Relays,
+    /// For the others in the room.
+    pub heard: Heard,
     /// Writes that may wait in all before this holds back its own: half of what would make posts busy.
     pub yields_at: usize,
     /// Rooms in one transaction.
@@ -48,10 +54,12 @@ impl Records for StoredMarks {
 
     fn raise(&self, user: UserId, progress: BTreeMap<RoomId, Progress>) -> BoxFuture<'static, Result<RoomMarks, Refusal>> {
         let written = self.persistence.run_in_background(Key::User(user), RaiseMarks { user, progress });
-        let relays = self.relays.clone();
+        let (relays, heard) = (self.relays.clone(), Arc::clone(&self.heard));
         async move {
             let raised = written.await.unwrap_or_else(|_dropped| Err(Fault::Unavailable.into()))?;
             relays.announce_user_heads(&raised.user_heads);
+            let news = raised.rooms.values().flatten().filter(|marked| marked.is_news);
+            news.for_each(|marked| heard(user, marked.mark));
             Ok(raised.rooms)
         }
         .boxed()
@@ -66,6 +74,7 @@ impl Records for StoredMarks {
                 let written = this.persistence.run_in_background(Key::User(user), part);
                 let part = written.await.unwrap_or_else(|_dropped| Err(Fault::Unavailable.into()))?;
                 this.relays.announce_user_heads(&part.user_heads);
+                part.marks.iter().for_each(|mark| (this.heard)(user, *mark));
                 marks.extend(part.marks);
                 match part.next {
                     Some(room) => after = Some(room),

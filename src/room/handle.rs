@@ -13,8 +13,8 @@ use super::actor::{RoomActor, Surroundings};
 use super::directory::Directory;
 use super::map::{Map, refuse_unsent};
 use super::messages::{
-    Attach, Attached, Change, CommittedElsewhere, Create, Creation, Detach, DirectPosted, PostDirect, PostGroup, Refusable,
-    SendAgain, Types, Wake, What,
+    Attach, Attached, Change, CommittedElsewhere, Create, Creation, Detach, DirectPosted, MarkRaised, PostDirect, PostGroup,
+    Refusable, SendAgain, Types, Wake, What,
 };
 use super::preparing::Preparing;
 use super::state::order::Committed;
@@ -26,6 +26,7 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::reading::ReadMark;
 use crate::domain::room::RoomChange;
 use crate::domain::time::Clock;
 use crate::domain::user::Actor;
@@ -137,6 +138,11 @@ impl Rooms {
     /// Tells those who look at the room that somebody types, in a thread if that is some. Done at once, or dropped when it comes too often.
     pub fn typing(&self, room: RoomId, user: UserId, thread: Option<Seq>) -> Answered<()> {
         self.ask(room, |owed| Types { user, thread, owed })
+    }
+
+    /// Somebody's mark rose and that was committed: those who look at a small room are told. May be lost.
+    pub fn mark_raised(&self, user: UserId, mark: ReadMark) {
+        self.tell(mark.room, MarkRaised { user, mark });
     }
 
     /// Nobody on the relay wants the room any more. May be lost.

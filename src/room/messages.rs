@@ -8,6 +8,7 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::reading::ReadMark;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::user::Actor;
 use crate::persistence::owed::Owed;
@@ -113,6 +114,14 @@ impl Refusable for Types {
     fn refuse(self, refusal: Refusal) {
         self.owed.settle(Err(refusal));
     }
+}
+
+/// Somebody has read or received the room further than before. From the reader; may be lost.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(super) struct MarkRaised {
+    pub(super) user: UserId,
+    pub(super) mark: ReadMark,
 }
 
 /// Nobody on that relay wants the room any more. From the relay or a session; may be lost, the relay says it again.

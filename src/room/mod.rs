@@ -21,6 +21,7 @@ pub mod handle;
 mod map;
 mod messages;
 mod preparing;
+mod receipts;
 pub mod state;
 #[cfg(test)]
 mod tests;

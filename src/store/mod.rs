@@ -31,6 +31,7 @@ pub mod people;
 pub mod presence;
 pub mod probe;
 pub mod read_marks;
+pub mod receipts;
 pub mod registrations;
 pub mod relations;
 pub mod rooms;

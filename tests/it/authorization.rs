@@ -101,6 +101,7 @@ fn table() -> Vec<Row> {
         row("post", "/api/v1/links/redeem", json!({"secret": "{secret}"}), WITH_A_LINK),
         row("post", "/api/v1/rooms/{room}/messages", json!({"client_id": Uuid::now_v7(), "text": "hello"}), MEMBERS),
         row("post", "/api/v1/rooms/{room}/typing", Value::Null, MEMBERS),
+        row("get", "/api/v1/rooms/{room}/receipts", Value::Null, MEMBERS),
         row("put", "/api/v1/rooms/{room}/read", json!({"seq": 1}), MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),

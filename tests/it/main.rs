@@ -25,6 +25,7 @@ mod presence;
 mod promises;
 mod rates;
 mod reading;
+mod receipts;
 mod relations;
 mod repeats;
 mod rfc6455;

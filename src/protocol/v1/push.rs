@@ -23,6 +23,8 @@ pub enum Push {
     Presence(Presence),
     /// Somebody types.
     Typing(Typing),
+    /// Somebody has read or received a room further than before.
+    Receipts(Receipts),
     /// The access token ends soon: `renew`.
     TokenExpiring(TokenExpiring),
     /// The server will close this socket: reconnect after the time given.
@@ -259,6 +261,37 @@ pub struct Typing {
     pub thread: Option<Seq>,
     /// For so many milliseconds, unless it comes again.
     pub for_ms: u64,
+}
+
+/// How far people have read a room that is received.
+#[derive(Debug, Serialize)]
+pub struct Receipts {
+    /// Which room.
+    pub room: RoomId,
+    /// One for each person of whom there is news.
+    pub receipts: Vec<Receipt>,
+}
+
+/// How far somebody has read a room. It only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Receipt {
+    /// Who.
+    #[schema(value_type = String, format = Uuid)]
+    pub user: UserId,
+    /// The last message they have read; zero: none.
+    #[schema(value_type = u64)]
+    pub read: Seq,
+    /// The last one a device of theirs has received; never below `read`.
+    #[schema(value_type = u64)]
+    pub delivered: Seq,
+}
+
+impl Receipt {
+    /// A person's mark as others see it.
+    #[must_use]
+    pub const fn new(user: UserId, mark: &reading::ReadMark) -> Self {
+        Self { user, read: mark.seq, delivered: mark.delivered }
+    }
 }
 
 /// The access token ends soon.

@@ -64,6 +64,12 @@ impl Membership {
         if thread.is_none_or(seen) { Ok(()) } else { Err(Fault::NotFound) }
     }
 
+    /// Everybody who is in the room.
+    #[must_use]
+    pub fn joined(&self) -> Vec<UserId> {
+        self.members.values().filter(|member| member.is_joined()).map(|member| member.user).collect()
+    }
+
     /// Those of these people who are held here.
     #[must_use]
     pub fn those_in_it(&self, mut people: Vec<UserId>) -> Vec<UserId> {
