@@ -12,8 +12,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, reading, receipts, relations,
-    rooms, silences, users,
+    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, reading, receipts,
+    relations, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
