@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod persistence;
 // Level 4
 pub mod accounts;
+pub mod moderation;
 pub mod presence;
 pub mod reading;
 // Level 5

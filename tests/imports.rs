@@ -28,6 +28,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("presence", 4),
     ("accounts", 4),
     ("reading", 4),
+    ("moderation", 4),
     ("room", 5),
     ("session", 6),
     ("http", 7),

@@ -71,7 +71,7 @@ impl Accounts {
         if actor.user == user {
             return Err(Fault::NotAllowed.into());
         }
-        self.set(user, disabled, admin).await
+        self.set_by(Some(actor.user), user, disabled, admin).await
     }
 
     /// The same from the command line, whose user is above administrators.
@@ -79,7 +79,17 @@ impl Accounts {
     /// # Errors
     /// [`Fault::NotFound`], those of persistence.
     pub async fn set(&self, user: UserId, disabled: Option<bool>, admin: Option<bool>) -> Result<User, Refusal> {
-        let changed = self.write(user, Administer { user, disabled, admin, now: self.now() }).await?;
+        self.set_by(None, user, disabled, admin).await
+    }
+
+    async fn set_by(
+        &self,
+        by: Option<UserId>,
+        user: UserId,
+        disabled: Option<bool>,
+        admin: Option<bool>,
+    ) -> Result<User, Refusal> {
+        let changed = self.write(user, Administer { user, disabled, admin, by, now: self.now() }).await?;
         let AccountChanged { user: account, head, ended } = changed;
         self.announce_admin(user, account.admin);
         self.announce_ended(user, &ended);
@@ -164,6 +174,6 @@ impl Accounts {
     /// [`Fault::NotAllowed`], those of persistence.
     pub async fn revoke_registration(&self, actor: Actor, registration: RegistrationId) -> Result<(), Refusal> {
         actor.require_admin()?;
-        self.write(actor.user, RevokeRegistration { registration }).await
+        self.write(actor.user, RevokeRegistration { registration, by: actor.user, now: self.now() }).await
     }
 }

@@ -29,6 +29,10 @@ use crate::http::health::{NodeState, Phase};
 use crate::http::idempotency::LinkSecrets;
 use crate::http::parts::Parts as HttpParts;
 use crate::http::rates::Rates;
+use crate::moderation;
+use crate::moderation::everywhere::Everywhere;
+use crate::moderation::handle::Moderation;
+use crate::moderation::hook::Hook;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
 use crate::presence::records::StoreRecords;
@@ -37,7 +41,7 @@ use crate::reading::records::StoredMarks;
 use crate::room::handle::{Rooms, Start as RoomStart};
 use crate::session::gate::Gate;
 use crate::session::heads::Heads;
-use crate::session::node::{Count, Node as Neighbours};
+use crate::session::node::{Count, Node as Neighbours, PageRows};
 use crate::session::ports::Counted;
 use crate::store::nodes::OtherNode;
 use crate::store::{OpenError, Store, StoreError, users};
@@ -63,6 +67,9 @@ pub enum StartError {
     /// The database opened but does not answer.
     #[error("the database does not answer: {0}")]
     Store(#[from] StoreError),
+    /// The filter hook cannot be asked.
+    #[error("cannot ask the filter hook: {0}")]
+    FilterHook(String),
     /// This node may not run.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -137,6 +144,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         presence: parts.presence.clone(),
         reading: parts.reading.clone(),
         accounts: parts.accounts.clone(),
+        moderation: parts.moderation.clone(),
         authenticate: Arc::new(parts.accounts.clone()),
         clock: clock.clone(),
         tree: root.clone(),
@@ -148,12 +156,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         rates: rates.clone(),
         settings: Arc::clone(&config),
     });
-    let Parts { relays, persistence, rooms, presence, reading, accounts } = parts;
+    let Parts { relays, persistence, rooms, presence, reading, accounts, moderation } = parts;
     let hurry = reading.clone();
     let counting = rates.clone();
     let count: Count = Arc::new(move |user, what| match what {
         Counted::Post => counting.post(user),
         Counted::Command => counting.command(user),
+        Counted::Report => counting.report(user),
     });
     let neighbours = Neighbours {
         epoch,
@@ -163,6 +172,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         reading,
         store: store.clone(),
         heads: Heads::of_store(store.clone()),
+        moderation,
+        page_rows: PageRows { default: config.limits.page_default, max: config.limits.page_max },
         count,
         text_max: config.limits.text_max.as_usize(),
     };
@@ -203,6 +214,7 @@ struct Parts {
     presence: Presence,
     reading: Reading,
     accounts: Accounts,
+    moderation: Moderation,
 }
 
 async fn start_parts(
@@ -216,6 +228,8 @@ async fn start_parts(
     let permanent = policy(config, RestartClass::Permanent);
     let relays = Relays::default();
     let persistence = Persistence::start(&below("persistence"), permanent, store, clock, &config.database);
+    let everywhere = Everywhere::default();
+    let hook = Hook::new(&config.filter_hook, clock.clone()).map_err(StartError::FilterHook)?;
     let rooms = Rooms::start(RoomStart {
         supervisor: &below("rooms"),
         directory_policy: permanent,
@@ -224,6 +238,8 @@ async fn start_parts(
         persistence: persistence.clone(),
         relays: relays.clone(),
         clock: clock.clone(),
+        everywhere: everywhere.clone(),
+        hook,
         settings: config,
     });
     let records =
@@ -266,7 +282,36 @@ async fn start_parts(
         &config.accounts,
         config.room.head_check_interval,
     );
-    Ok(Parts { relays, persistence, rooms, presence, reading, accounts })
+    let moderation = start_moderation(config, clock, store, &persistence, &below("moderation"), everywhere).await?;
+    Ok(Parts { relays, persistence, rooms, presence, reading, accounts, moderation })
+}
+
+async fn start_moderation(
+    config: &Config,
+    clock: &Clock,
+    store: &Store,
+    persistence: &Persistence,
+    supervisor: &Supervisor,
+    everywhere: Everywhere,
+) -> Result<Moderation, StartError> {
+    let keeper = moderation::keeper::Keeper {
+        store: store.clone(),
+        persistence: persistence.clone(),
+        clock: clock.clone(),
+        everywhere: everywhere.clone(),
+        settings: config.moderation.clone(),
+        clean_every: config.accounts.clean_up_every,
+        rows_max: config.accounts.clean_up_rows,
+    };
+    moderation::keeper::start(supervisor, policy(config, RestartClass::Permanent), keeper);
+    let parts = moderation::handle::Parts {
+        store: store.clone(),
+        persistence: persistence.clone(),
+        clock: clock.clone(),
+        everywhere,
+        filters_everywhere: config.limits.filters_everywhere,
+    };
+    Ok(Moderation::open(parts).await?)
 }
 
 fn policy(config: &Config, class: RestartClass) -> RestartPolicy {

@@ -111,7 +111,7 @@ async fn until_told_to_stop(mut running: Running, mut stop: Stop) -> Result<(), 
 
 fn refused(error: StartError) -> Failure {
     let exit = match error {
-        StartError::Secrets(_) => Exit::Settings,
+        StartError::Secrets(_) | StartError::FilterHook(_) => Exit::Settings,
         _ => Exit::Failed,
     };
     Failure::new(exit, error)

@@ -159,8 +159,13 @@ fn in_the_store(Config { database, limits, conversation, .. }: &Config) -> Vec<R
     ]
 }
 
-fn elsewhere(Config { accounts, presence, supervision, .. }: &Config) -> Vec<Rule> {
+fn elsewhere(Config { accounts, presence, supervision, filter_hook, .. }: &Config) -> Vec<Rule> {
     vec![
+        (
+            "filter_hook.url",
+            filter_hook.url.is_empty() || is_hook_address(&filter_hook.url),
+            "expected an address such as \"http://127.0.0.1:9000/judge\"".to_owned(),
+        ),
         (
             "accounts.user_name_min",
             accounts.user_name_min >= UserName::MIN_CHARS,
@@ -219,6 +224,10 @@ const ACCESS_TOKEN_TTL_MAX: Duration = Duration::from_mins(15);
 const DEAD_AFTER_MAX: Duration = Duration::from_mins(1);
 /// JSON writes a control character of one byte as six.
 const JSON_GROWTH: u64 = 6;
+
+fn is_hook_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
 
 fn is_web_address(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

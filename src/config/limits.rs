@@ -32,6 +32,10 @@ pub struct Limits {
     pub blocks_per_user: usize,
     /// People one user mutes.
     pub mutes_per_user: usize,
+    /// Filters of one room.
+    pub filters_per_room: usize,
+    /// Filters that hold in every room.
+    pub filters_everywhere: usize,
     /// Longest life of an invite link.
     #[serde(deserialize_with = "duration")]
     pub invite_link_ttl_max: Duration,

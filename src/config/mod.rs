@@ -17,10 +17,12 @@ mod checks;
 mod conversation;
 mod data;
 mod database;
+mod filter_hook;
 mod layers;
 mod limits;
 mod load;
 mod log;
+mod moderation;
 mod presence;
 mod print;
 mod problem;
@@ -41,9 +43,11 @@ pub use self::{
     conversation::Conversation,
     data::Data,
     database::Database,
+    filter_hook::{FailRule, FilterHook, HookSecret},
     limits::Limits,
     load::{Loaded, Sources},
     log::{Format, Log},
+    moderation::Moderation,
     presence::Presence,
     problem::{Origin, Problem, Refused},
     rates::Rates,
@@ -83,6 +87,10 @@ pub struct Config {
     pub room: Room,
     /// Messages that change, and what belongs to them.
     pub conversation: Conversation,
+    /// The audit log, reports, filters.
+    pub moderation: Moderation,
+    /// A program that judges posts.
+    pub filter_hook: FilterHook,
     /// Restarts.
     pub supervision: Supervision,
     /// The log.

@@ -14,7 +14,7 @@ impl Loaded {
                 out.push_str(&format!("{}[{section}]\n", if out.is_empty() { "" } else { "\n" }));
             }
             let value = self.table.get(&setting.section).and_then(|section| section.get(&setting.key));
-            let value = redacted(value.unwrap_or(&setting.default));
+            let value = redacted(&setting.path(), value.unwrap_or(&setting.default));
             out.push_str(&format!("{} = {value}", setting.key));
             if let Some(origin) = self.origins.get(&setting.path()) {
                 out.push_str(&format!("  # {origin}"));
@@ -25,9 +25,26 @@ impl Loaded {
     }
 }
 
-fn redacted(value: &toml::Value) -> toml::Value {
+/// Settings that are secrets as a whole.
+const SECRETS: &[&str] = &["filter_hook.secret"];
+
+fn redacted(path: &str, value: &toml::Value) -> toml::Value {
     match value {
+        toml::Value::String(text) if SECRETS.contains(&path) && !text.is_empty() => toml::Value::String("***".to_owned()),
         toml::Value::String(text) => toml::Value::String(redact_url(text)),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Sources;
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let set = vec!["filter_hook.secret=abracadabra".to_owned()];
+        let loaded = Sources { set, ..Sources::default() }.load().unwrap();
+        let shown = format!("{} {:?}", loaded.print(), loaded.config);
+        assert!(!shown.contains("abracadabra") && shown.contains("secret = \"***\""), "{shown}");
     }
 }

@@ -32,6 +32,8 @@ pub struct Rates {
     pub people_search_per_account: Rate,
     /// Rooms and group conversations made per account.
     pub rooms_made_per_account: Rate,
+    /// Reports to moderators per account.
+    pub reports_per_account: Rate,
     /// Addresses and accounts remembered per rate; beyond it the longest unused are forgotten.
     pub tracked_max: usize,
 }

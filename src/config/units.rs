@@ -34,7 +34,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     parse_duration(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
-/// The same, or `"off"` for none.
+/// For `#[serde(deserialize_with)]` on a field that is a duration or `"off"`.
 pub(super) fn duration_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     match String::deserialize(from)?.as_str() {
         "off" => Ok(None),

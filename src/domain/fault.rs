@@ -98,6 +98,8 @@ faults! {
     NotMember => "not_member", false, No, 403, "Join the room first.";
     /// Kept out of the room.
     Banned => "banned", false, No, 403, "You are banned from this room.";
+    /// A filter, or the filter hook, refuses the text; it does not say what in it.
+    Filtered => "filtered", false, No, 422, "The text has something in it that is not allowed here.";
     /// The room is archived.
     RoomArchived => "room_archived", false, No, 409, "The room is archived; ask its owner to open it.";
     /// A moderator has silenced the author.

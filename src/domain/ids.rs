@@ -92,6 +92,18 @@ id!(
     IncidentId
 );
 id!(
+    /// An entry of the audit log.
+    AuditId
+);
+id!(
+    /// What somebody reported to moderators.
+    ReportId
+);
+id!(
+    /// A filter of words or links.
+    FilterId
+);
+id!(
     /// One running server process.
     NodeId
 );

@@ -3,8 +3,10 @@
 //! A value that exists is valid: names, texts and titles are checked in their constructors, so nothing above checks twice.
 //! Must not know: actors, tables, JSON shapes (only the ids and small words derive serde), clocks (`now` is a parameter).
 
+pub mod audit;
 pub mod emoji;
 pub mod fault;
+pub mod filter;
 pub mod ids;
 pub mod markup;
 pub mod member;
@@ -13,6 +15,7 @@ pub mod order;
 pub mod preference;
 pub mod reading;
 pub mod relation;
+pub mod report;
 pub mod room;
 pub mod stream;
 pub mod text;

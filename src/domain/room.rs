@@ -1,7 +1,8 @@
 //! Rooms and the changes one may ask of them.
 
 use super::fault::Fault;
-use super::ids::{LinkId, RoomId, UserId};
+use super::filter::FilterRule;
+use super::ids::{FilterId, LinkId, RoomId, UserId};
 use super::member::Role;
 use super::order::{Revision, Seq};
 use super::text::{Reason, RoomName, Topic};
@@ -109,6 +110,8 @@ pub struct Room {
     pub posting: Role,
     /// A direct room in which one blocks the other: nobody posts. Nobody is told which of them.
     pub blocked: bool,
+    /// The revision at which its filters last changed; who decides posts with older ones may not claim it (I10).
+    pub filters_revision: Revision,
 }
 
 /// A change of a room or its membership that somebody asks for. Decided and carried out inside one transaction.
@@ -200,6 +203,18 @@ pub enum RoomChange {
         /// Which.
         link: LinkId,
     },
+    /// Forbid words or links in the room, or have moderators hear of them.
+    AddFilter {
+        /// The filter's name in lists.
+        filter: FilterId,
+        /// What it does.
+        rule: FilterRule,
+    },
+    /// Take a filter of the room away.
+    RemoveFilter {
+        /// Which.
+        filter: FilterId,
+    },
 }
 
 impl RoomChange {
@@ -232,7 +247,9 @@ impl RoomChange {
             | Self::Settings(_)
             | Self::Delete
             | Self::CreateLink { .. }
-            | Self::RevokeLink { .. } => None,
+            | Self::RevokeLink { .. }
+            | Self::AddFilter { .. }
+            | Self::RemoveFilter { .. } => None,
         }
     }
 }

@@ -12,11 +12,11 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, changing, health, invitations, logins, members, messages, presence, reading, receipts,
-    relations, rooms, silences, users,
+    accounts, admin, administration, audit, changing, filters, health, invitations, logins, members, messages, presence, reading,
+    receipts, relations, reports, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
-use crate::domain::ids::{ClientId, LinkId, RoomId, UserId};
+use crate::domain::ids::{ClientId, FilterId, LinkId, ReportId, RoomId, UserId};
 use crate::domain::order::{Revision, Seq};
 
 const BEARER: &str = "bearer";
@@ -46,12 +46,15 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         messages::post, messages::history, messages::get, messages::notices, messages::changes, messages::post_direct,
         changing::edit, changing::delete, changing::edits, changing::thread, changing::react, changing::unreact, changing::pin,
         changing::unpin, changing::pins,
+        reports::report, reports::list, reports::get, reports::handle,
+        filters::of_room, filters::add, filters::remove, filters::everywhere, filters::add_everywhere, filters::remove_everywhere,
+        audit::page, audit::of_room, audit::export,
         presence::get,
         admin::actors,
         health::live, health::ready, health::metrics,
         document,
     ),
-    components(schemas(ProblemDocument, ClientId, LinkId, RoomId, UserId, Seq, Revision)),
+    components(schemas(ProblemDocument, ClientId, FilterId, LinkId, ReportId, RoomId, UserId, Seq, Revision)),
     modifiers(&Common),
 )]
 struct Api;

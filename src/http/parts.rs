@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::delivery::handle::Relays;
 use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
+use crate::moderation::handle::Moderation;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
 use crate::reading::handle::Reading;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub reading: Reading,
     /// People's accounts.
     pub accounts: Accounts,
+    /// Reports, filters, the audit log.
+    pub moderation: Moderation,
     /// Whose token this is.
     pub authenticate: Arc<dyn Authenticate>,
     /// The time.

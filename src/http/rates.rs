@@ -33,6 +33,7 @@ struct Inner {
     post: Keyed<UserId>,
     people_search: Keyed<UserId>,
     room_made: Keyed<UserId>,
+    report: Keyed<UserId>,
 }
 
 /// A password that somebody typed for an account, counted and not yet judged.
@@ -57,6 +58,7 @@ impl Rates {
             post: Keyed::new("posts_per_account", settings.posts_per_account, most),
             people_search: Keyed::new("people_search_per_account", settings.people_search_per_account, most),
             room_made: Keyed::new("rooms_made_per_account", settings.rooms_made_per_account, most),
+            report: Keyed::new("reports_per_account", settings.reports_per_account, most),
         }))
     }
 
@@ -164,6 +166,14 @@ impl Rates {
     /// Busy.
     pub fn room_made(&self, user: UserId) -> Result<(), Refusal> {
         self.0.room_made.take(user)
+    }
+
+    /// A report to moderators, over socket or REST.
+    ///
+    /// # Errors
+    /// Busy.
+    pub fn report(&self, user: UserId) -> Result<(), Refusal> {
+        self.0.report.take(user)
     }
 }
 

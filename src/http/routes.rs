@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::guard::guard;
 use super::parts::Parts;
 use super::{
-    accounts, admin, administration, changing, docs, health, input, invitations, logins, members, messages, openapi, presence,
-    reading, receipts, relations, rooms, silences, users,
+    accounts, admin, administration, audit, changing, docs, filters, health, input, invitations, logins, members, messages,
+    openapi, presence, reading, receipts, relations, reports, rooms, silences, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -108,6 +108,16 @@ routes! {
     post   "/api/v1/rooms/{room}/typing"               => silences::typing;
     post   "/api/v1/direct/{user}/messages"            => messages::post_direct;
 
+    // What should not be said.
+    post   "/api/v1/reports"                           => reports::report;
+    get    "/api/v1/reports"                           => reports::list;
+    get    "/api/v1/reports/{report}"                  => reports::get;
+    patch  "/api/v1/reports/{report}"                  => reports::handle;
+    get    "/api/v1/rooms/{room}/filters"              => filters::of_room;
+    post   "/api/v1/rooms/{room}/filters"              => filters::add;
+    delete "/api/v1/rooms/{room}/filters/{filter}"     => filters::remove;
+    get    "/api/v1/rooms/{room}/audit"                => audit::of_room;
+
     // Who is online.
     get    "/api/v1/presence"                          => presence::get;
 
@@ -118,6 +128,11 @@ routes! {
     post   "/api/v1/admin/registrations"               => administration::invite;
     get    "/api/v1/admin/registrations"               => administration::invitations;
     delete "/api/v1/admin/registrations/{registration}" => administration::revoke;
+    get    "/api/v1/admin/audit"                       => audit::page;
+    get    "/api/v1/admin/audit/export"                => audit::export;
+    get    "/api/v1/admin/filters"                     => filters::everywhere;
+    post   "/api/v1/admin/filters"                     => filters::add_everywhere;
+    delete "/api/v1/admin/filters/{filter}"            => filters::remove_everywhere;
     get    "/api/v1/admin/actors"                      => admin::actors;
     #[cfg(feature = "faults")]
     post   "/api/v1/admin/faults"                      => admin::arm_faults;

@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaFormat, Type}
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::ids::{ClientId, LinkId, LoginId, RegistrationId, RoomId, SessionId, UserId};
+use crate::domain::ids::{AuditId, ClientId, FilterId, LinkId, LoginId, RegistrationId, ReportId, RoomId, SessionId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{HistoryRule, RoomKind};
@@ -46,7 +46,7 @@ macro_rules! words {
     )*};
 }
 
-ids!(ClientId, LinkId, LoginId, RegistrationId, RoomId, SessionId, UserId);
+ids!(AuditId, ClientId, FilterId, LinkId, LoginId, RegistrationId, ReportId, RoomId, SessionId, UserId);
 counters!(Seq, Revision);
 words! {
     MemberState: "invited" "joined" "left" "banned";

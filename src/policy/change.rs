@@ -81,7 +81,10 @@ pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fau
             named(at)?;
             require(at, Role::Owner).map(|()| true)
         }
-        RoomChange::CreateLink { .. } | RoomChange::RevokeLink { .. } => {
+        RoomChange::CreateLink { .. }
+        | RoomChange::RevokeLink { .. }
+        | RoomChange::AddFilter { .. }
+        | RoomChange::RemoveFilter { .. } => {
             named(at)?;
             require(at, Role::Moderator).map(|()| true)
         }
@@ -260,6 +263,7 @@ mod tests {
             slow_mode: SlowMode::OFF,
             posting: Role::Member,
             blocked: false,
+            filters_revision: Revision(0),
         }
     }
 

@@ -170,6 +170,7 @@ mod tests {
             posting: Role::Member,
             slow_mode: crate::domain::room::SlowMode::OFF,
             blocked: false,
+            filters_revision: Revision::ZERO,
         }
     }
 

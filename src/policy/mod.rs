@@ -5,12 +5,14 @@
 
 mod change;
 mod contact;
+mod judge;
 mod message;
 mod post;
 mod read;
 
 pub use change::{Standing, decide_change};
 pub use contact::{Contact, may_group, may_invite, may_write_first};
+pub use judge::may_judge;
 pub use message::{ChangeWindows, MessageStanding, decide_message, may_mention_all};
 pub use post::may_post;
 pub use read::{Sight, may_find, may_moderate, may_read, shows_receipts};

@@ -62,6 +62,7 @@ mod tests {
             slow_mode: SlowMode::parse(60).unwrap(),
             posting,
             blocked: false,
+            filters_revision: Revision::ZERO,
         }
     }
 

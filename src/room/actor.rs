@@ -22,7 +22,7 @@ use super::preparing::{self, Preparing};
 use super::state::feeding::Feeding;
 use super::state::membership::Membership;
 use super::state::order::{Committed, Order};
-use super::state::posting::{self, InFlight};
+use super::state::posting::{self, InFlight, Suspect};
 use super::state::typing::Typing;
 use crate::config;
 use crate::delivery::envelope::Envelope;
@@ -31,9 +31,12 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
 use crate::domain::member::Role;
 use crate::domain::message::MessageChange;
-use crate::domain::order::Revision;
+use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Clock;
 use crate::faults;
+use crate::moderation::everywhere::Everywhere;
+use crate::moderation::filters::{Cause, Judgement};
+use crate::moderation::handle::report_by_server;
 use crate::persistence::handle::Persistence;
 use crate::store::Store;
 use crate::store::messages::change::MessageLimits;
@@ -55,6 +58,7 @@ pub(super) struct Surroundings {
     pub(super) persistence: Persistence,
     pub(super) relays: Relays,
     pub(super) clock: Clock,
+    pub(super) everywhere: Everywhere,
     pub(super) settings: config::Room,
     pub(super) room_limits: RoomLimits,
     pub(super) message_limits: MessageLimits,
@@ -212,15 +216,16 @@ impl Handler<Queued<Change>> for RoomActor {
         }
         awake.changes_in_flight += 1;
         let Change { actor, what, owed } = change;
+        let (what, cause) = self.judged(what);
         match what {
             What::Room(change) => {
                 let (now, limits) = (self.with.clock.now(), self.with.room_limits);
                 self.run(ChangeRoom { actor, room: self.room, change, now, limits }, owed, ctx);
             }
             What::Message(seq, MessageChange::Edit { text, verdict, .. }) if preparing::may_mention(text.as_str()) => {
-                self.prepare_edit(actor, seq, text, verdict, owed, ctx);
+                self.prepare_edit(actor, seq, (text, verdict, cause), owed, ctx);
             }
-            What::Message(seq, change) => self.change_message(actor, seq, change, owed, ctx),
+            What::Message(seq, change) => self.change_message(actor, (seq, change, cause), owed, ctx),
         }
     }
 }
@@ -303,11 +308,46 @@ impl RoomActor {
     pub(super) fn append(&mut self, mut group: PostGroup, ctx: &mut Context<Self>) {
         let Some(awake) = &self.awake else { return group.refuse(self.absence.into()) };
         let (now, mention_all) = (self.with.clock.now(), self.with.mention_all_role);
-        let append = posting::decide(&awake.membership, &group.posts, now, mention_all);
+        let judges = posting::Judges { everywhere: &self.with.everywhere.filters(), hook: &group.judged };
+        let (append, suspects) = posting::decide(&awake.membership, &group.posts, judges, now, mention_all);
         let under = append.policy_revision;
         group.owed.stake();
         let outcome = self.with.persistence.append_until(append, group.deadline);
-        ctx.spawn(outcome.into_actor(self).map(move |outcome, room, ctx| room.appended(or_unknown(outcome), under, group, ctx)));
+        ctx.spawn(outcome.into_actor(self).map(move |outcome, room, ctx| {
+            let outcome = or_unknown(outcome);
+            room.report(&outcome, suspects, ctx);
+            room.appended(outcome, under, group, ctx);
+        }));
+    }
+
+    /// Has moderators hear of what was stored and is suspect.
+    fn report(&self, outcome: &Result<AppendOutcome, Refusal>, suspects: Vec<Suspect>, ctx: &mut Context<Self>) {
+        let Ok(AppendOutcome::Done { posts, .. }) = outcome else { return };
+        for (seq, cause) in posting::to_report(posts, suspects) {
+            self.report_message(seq, cause, ctx);
+        }
+    }
+
+    pub(super) fn report_message(&self, seq: Seq, cause: Cause, ctx: &mut Context<Self>) {
+        let (persistence, clock) = (self.with.persistence.clone(), self.with.clock.clone());
+        ctx.spawn(report_by_server(persistence, self.room, seq, cause, clock).into_actor(self));
+    }
+
+    /// What is asked, with what filters say of a text that is to replace another: it counts unless the message has it already.
+    fn judged(&self, what: What) -> (What, Option<Cause>) {
+        match what {
+            What::Message(seq, MessageChange::Edit { text, mentions, verdict }) => {
+                let own = self.awake.as_ref().map(|awake| awake.membership.judge(text.as_str())).unwrap_or_default();
+                let (refused, cause) = match own.or_stricter(|| self.with.everywhere.filters().judge(text.as_str())) {
+                    Judgement::Pass => (Ok(()), None),
+                    Judgement::Report(cause) => (Ok(()), Some(cause)),
+                    Judgement::Refuse(fault) => (Err(fault), None),
+                };
+                // What filters refuse is refused for good; what the hook could not judge may come again.
+                (What::Message(seq, MessageChange::Edit { text, mentions, verdict: refused.and(verdict) }), cause)
+            }
+            other => (other, None),
+        }
     }
 
     fn appended(&mut self, outcome: Result<AppendOutcome, Refusal>, under: Revision, group: PostGroup, ctx: &mut Context<Self>) {
@@ -352,6 +392,10 @@ impl RoomActor {
             }
             let envelope = Arc::new(Envelope::new(next.changes));
             self.feeding.hand_over(envelope.from(), envelope.to(), |relay| relay.deliver(Arc::clone(&envelope)));
+        }
+        if awake.membership.lacks_filters() {
+            // Not later than the next post needs them.
+            self.reload(ctx);
         }
         self.tell_if_gone(ctx);
         self.show_pulse();

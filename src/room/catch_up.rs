@@ -23,9 +23,10 @@ use crate::domain::member::Member;
 use crate::domain::message::Changes;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
+use crate::moderation::filters::Filters;
 use crate::policy::Sight;
 use crate::store::streams::{self, PageMax};
-use crate::store::{Store, StoreError, rooms};
+use crate::store::{Store, StoreError, filters, rooms};
 use crate::telemetry::metrics as names;
 
 /// How long a missing revision may still come by itself: answers of one batch overtake each other by no more than that.
@@ -34,7 +35,7 @@ const GAP_PATIENCE: Duration = Duration::from_millis(20);
 /// A room sees everything; what a viewer may not see is left out by whoever shows it.
 const EVERYTHING: Sight = Sight { from_seq: Seq::ZERO, joined_revision: Revision::ZERO };
 
-type Loaded = Result<Option<(Room, Vec<Member>)>, StoreError>;
+type Loaded = Result<Option<(Room, Vec<Member>, Arc<Filters>)>, StoreError>;
 
 /// What the relays say they appended last.
 type Lasts = Vec<(RelayHandle, Option<Revision>)>;
@@ -64,9 +65,10 @@ impl RoomActor {
 
     fn loaded(&mut self, (loaded, lasts): (Loaded, Lasts), ctx: &mut Context<Self>) {
         match loaded {
-            Ok(Some((room, members))) => {
+            Ok(Some((room, members, filters))) => {
                 let head = room.head;
-                self.awake = Some(Awake::new(Membership::new(room, members), self.with.settings.mailbox));
+                let membership = Membership::new(room, members).with_filters(filters);
+                self.awake = Some(Awake::new(membership, self.with.settings.mailbox));
                 for (relay, last) in lasts {
                     self.feeding.recover(&relay, last, head, self.waking == Waking::Replaced);
                 }
@@ -101,7 +103,7 @@ impl RoomActor {
         ctx.spawn(load.into_actor(self).map(|loaded, room, ctx| room.reloaded(loaded.ok().and_then(Result::ok), ctx)));
     }
 
-    fn reloaded(&mut self, loaded: Option<Option<(Room, Vec<Member>)>>, ctx: &mut Context<Self>) {
+    fn reloaded(&mut self, loaded: Option<Option<(Room, Vec<Member>, Arc<Filters>)>>, ctx: &mut Context<Self>) {
         let Some(awake) = &mut self.awake else { return };
         awake.reloading = false;
         let stale: Vec<PostGroup> = std::mem::take(&mut awake.stale);
@@ -114,9 +116,9 @@ impl RoomActor {
             return;
         };
         match loaded {
-            Some((room, members)) => {
+            Some((room, members, filters)) => {
                 awake.order.note_head(room.head);
-                awake.membership.reload(room, members);
+                awake.membership.reload(room, members, filters);
             }
             None => awake.membership.note_deleted(),
         }
@@ -199,7 +201,18 @@ impl RoomActor {
 }
 
 async fn load(store: &Store, room: RoomId) -> Loaded {
-    store.read(move |db| Box::pin(async move { rooms::load(db, room).await })).await
+    let read = store.read(move |db| {
+        Box::pin(async move {
+            let Some((found, members)) = rooms::load(db, room).await? else { return Ok(None) };
+            // Most rooms never had one.
+            let filters = match found.filters_revision {
+                Revision::ZERO => Arc::default(),
+                _ => Arc::new(Filters::compile(&filters::of_room(db, room).await?)),
+            };
+            Ok(Some((found, members, filters)))
+        })
+    });
+    read.await
 }
 
 fn page(

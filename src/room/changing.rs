@@ -14,6 +14,7 @@ use crate::domain::order::Seq;
 use crate::domain::text::MessageText;
 use crate::domain::user::Actor;
 use crate::faults;
+use crate::moderation::filters::Cause;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
 use crate::store::Operation;
@@ -48,8 +49,7 @@ impl RoomActor {
         &mut self,
         actor: Actor,
         seq: Seq,
-        text: MessageText,
-        verdict: Result<(), Fault>,
+        (text, verdict, cause): (MessageText, Result<(), Fault>, Option<Cause>),
         owed: Owed<Changed>,
         ctx: &mut Context<Self>,
     ) {
@@ -63,7 +63,7 @@ impl RoomActor {
                 let least = room.with.mention_all_role;
                 let known = room.awake.as_ref().map(|awake| awake.membership.mentioned(actor.user, &mentions, least));
                 let mentions = known.unwrap_or_default();
-                room.change_message(actor, seq, MessageChange::Edit { text, mentions, verdict }, owed, ctx);
+                room.change_message(actor, (seq, MessageChange::Edit { text, mentions, verdict }, cause), owed, ctx);
             }
             Err(error) => {
                 if let Some(awake) = &mut room.awake {
@@ -77,13 +77,22 @@ impl RoomActor {
     pub(super) fn change_message(
         &mut self,
         actor: Actor,
-        seq: Seq,
-        change: MessageChange,
-        owed: Owed<Changed>,
+        (seq, change, cause): (Seq, MessageChange, Option<Cause>),
+        mut owed: Owed<Changed>,
         ctx: &mut Context<Self>,
     ) {
+        owed.stake();
         let (now, limits) = (self.with.clock.now(), self.with.message_limits);
-        self.run(ChangeMessage { actor, room: self.room, seq, change, now, limits }, owed, ctx);
+        let operation = ChangeMessage { actor, room: self.room, seq, change, now, limits };
+        let changed = self.with.persistence.run(Key::Room(self.room), operation);
+        ctx.spawn(changed.into_actor(self).map(move |changed, room, ctx| {
+            let changed = or_unknown(changed);
+            let is_new = changed.as_ref().is_ok_and(|changed| changed.changes.is_some());
+            if let Some(cause) = cause.filter(|_| is_new) {
+                room.report_message(seq, cause, ctx);
+            }
+            room.changed(changed, owed, ctx);
+        }));
     }
 
     /// Has a change that counts as in flight carried out.

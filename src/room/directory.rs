@@ -19,9 +19,10 @@ use super::messages::{
 use super::state::posting::{Answers, Posted};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
-use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::faults;
+use crate::moderation::filters::Judgement;
+use crate::moderation::handle::report_by_server;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
 use crate::store::StoreError;
@@ -142,43 +143,48 @@ impl Directory {
 
     fn post_direct(&self, found: Result<Option<RoomId>, StoreError>, direct: PostDirect, ctx: &mut Context<Self>) {
         match found {
-            Ok(Some(room)) => self.post_to(room, direct.post, direct.deadline, direct.owed, ctx),
+            Ok(Some(room)) => self.post_to(room, direct, ctx),
             Ok(None) => self.first_direct(direct, ctx),
             Err(error) => direct.owed.settle(Err(error.fault().into())),
         }
     }
 
     fn first_direct(&self, direct: PostDirect, ctx: &mut Context<Self>) {
-        let PostDirect { other, post, deadline, mut owed } = direct;
+        let PostDirect { other, post, judged, deadline, mut owed } = direct;
         owed.stake();
+        let everywhere = self.with.everywhere.filters().judge(post.text.as_str());
+        let judgement = everywhere.or_stricter(|| judged.first().cloned().unwrap_or_default());
+        let verdict = if let Judgement::Refuse(fault) = &judgement { Err(*fault) } else { Ok(()) };
         // One key for both directions, so that two first messages queue up instead of colliding.
         let key = Key::User(post.author.min(other));
         let (now, limits) = (self.with.clock.now(), self.with.room_limits);
-        let first = FirstDirect { other, room: RoomId::generate(), post: post.clone(), now, limits };
+        let first = FirstDirect { other, room: RoomId::generate(), post: post.clone(), verdict, now, limits };
         let made = self.with.persistence.run(key, first);
         ctx.spawn(made.into_actor(self).map(move |made, directory, ctx| match or_unknown(made) {
             Ok(FirstDirectOutcome::Made { changed, message }) => {
                 directory.with.relays.announce_user_heads(&changed.user_heads);
                 let posted =
                     Posted { seq: message.seq, revision: message.revision, created_at: message.created_at, repeat: false };
-                owed.settle(Ok(DirectPosted { room: changed.room.id, posted }));
+                let room = changed.room.id;
+                owed.settle(Ok(DirectPosted { room, posted }));
+                if let Judgement::Report(cause) = judgement {
+                    let (persistence, clock) = (directory.with.persistence.clone(), directory.with.clock.clone());
+                    let report = report_by_server(persistence, room, posted.seq, cause, clock);
+                    ctx.spawn(report.into_actor(directory));
+                }
             }
-            Ok(FirstDirectOutcome::Exists(room)) => directory.post_to(room, post, deadline, owed, ctx),
+            Ok(FirstDirectOutcome::Exists(room)) => {
+                directory.post_to(room, PostDirect { other, post, judged, deadline, owed }, ctx);
+            }
             Err(refusal) => owed.settle(Err(refusal)),
         }));
     }
 
-    fn post_to(
-        &self,
-        room: RoomId,
-        post: Post,
-        deadline: tokio::time::Instant,
-        mut owed: Owed<DirectPosted>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn post_to(&self, room: RoomId, direct: PostDirect, ctx: &mut Context<Self>) {
+        let PostDirect { post, judged, deadline, mut owed, .. } = direct;
         owed.stake();
         let (reply_to, answers) = reply::<Result<Answers, Refusal>>();
-        self.give(room, PostGroup { posts: vec![post], deadline, stale: 0, owed: Owed::new(reply_to) });
+        self.give(room, PostGroup { posts: vec![post], judged, deadline, stale: 0, owed: Owed::new(reply_to) });
         ctx.spawn(answers.into_actor(self).map(move |answers, _, _| {
             let answer =
                 or_unknown(answers).and_then(|answers| answers.into_iter().next().unwrap_or(Err(Fault::Internal.into())));

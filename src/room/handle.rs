@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix::Handler;
 use actix::dev::SendError;
+use futures_util::future::BoxFuture;
 
 use super::actor::{RoomActor, Surroundings};
 use super::directory::Directory;
@@ -30,6 +31,10 @@ use crate::domain::reading::ReadMark;
 use crate::domain::room::RoomChange;
 use crate::domain::time::Clock;
 use crate::domain::user::Actor;
+use crate::moderation::everywhere::Everywhere;
+use crate::moderation::filters::Judgement;
+use crate::moderation::handle::report_by_server;
+use crate::moderation::hook::Hook;
 use crate::persistence::handle::Persistence;
 use crate::persistence::owed::Owed;
 use crate::store::Store;
@@ -38,12 +43,15 @@ use crate::store::rooms::{Changed, CreateGroup, CreateRoom, RoomLimits};
 use crate::store::streams::PageMax;
 use crate::supervision::mailbox::{Mailbox, Queued};
 use crate::supervision::policy::RestartPolicy;
-use crate::supervision::reply::{Answer, reply};
+use crate::supervision::reply::{Answer, Dropped, reply};
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
 
 /// An answer of a room; a group of posts is answered post by post inside.
 pub type Answered<T> = Answer<Result<T, Refusal>>;
+
+/// An answer that may have to wait for the filter hook before the room is asked. Not awaited, it may never ask.
+pub type Judged<T> = BoxFuture<'static, Result<Result<T, Refusal>, Dropped>>;
 
 /// All rooms of the node. Clones share them; may be used from any thread.
 #[derive(Clone)]
@@ -51,6 +59,7 @@ pub struct Rooms {
     directory: Mailbox<Directory>,
     pub(super) map: Map,
     persistence: Persistence,
+    hook: Option<Hook>,
     busy: Refusal,
 }
 
@@ -70,6 +79,10 @@ pub struct Start<'a> {
     pub relays: Relays,
     /// The time.
     pub clock: Clock,
+    /// The filters that hold in every room.
+    pub everywhere: Everywhere,
+    /// The program that is asked about posts.
+    pub hook: Option<Hook>,
     /// Sections `room`, `limits`, `database`, `resume`, `session`.
     pub settings: &'a Config,
 }
@@ -84,6 +97,7 @@ impl Rooms {
             persistence: start.persistence.clone(),
             relays: start.relays,
             clock: start.clock,
+            everywhere: start.everywhere,
             settings: settings.room.clone(),
             room_limits: RoomLimits::from(&settings.limits),
             message_limits: MessageLimits::from(&settings.conversation),
@@ -110,13 +124,23 @@ impl Rooms {
         let spec = ChildSpec { kind: "directory", name: "directory".into(), policy: start.directory_policy, mailbox_capacity };
         let directory = start.supervisor.spawn(spec, |_| directory);
         let busy = Refusal::busy(settings.database.busy_retry_after);
-        Self { directory, map, persistence: start.persistence, busy }
+        Self { directory, map, persistence: start.persistence, hook: start.hook, busy }
     }
 
-    /// Posts of one session to a room, in order; answered one by one inside.
-    pub fn post(&self, room: RoomId, posts: Vec<Post>) -> Answered<Answers> {
+    /// Posts of one session to a room, in order; answered one by one inside. The hook is asked outside the room, so nobody else waits for it; the
+    /// time for the answer begins when it has answered.
+    pub fn post(&self, room: RoomId, posts: Vec<Post>) -> Judged<Answers> {
+        let Some(hook) = self.hook.clone() else { return Box::pin(self.post_judged(room, posts, Vec::new())) };
+        let rooms = self.clone();
+        Box::pin(async move {
+            let judged = hook.judge_posts(Some(room), None, &posts).await;
+            rooms.post_judged(room, posts, judged).await
+        })
+    }
+
+    fn post_judged(&self, room: RoomId, posts: Vec<Post>, judged: Vec<Judgement>) -> Answered<Answers> {
         let deadline = self.persistence.deadline();
-        self.ask(room, |owed| PostGroup { posts, deadline, stale: 0, owed })
+        self.ask(room, |owed| PostGroup { posts, judged, deadline, stale: 0, owed })
     }
 
     /// Changes a room or somebody's membership.
@@ -124,9 +148,26 @@ impl Rooms {
         self.ask(room, |owed| Change { actor, what: What::Room(change), owed })
     }
 
-    /// Changes a message.
-    pub fn change_message(&self, room: RoomId, actor: Actor, seq: Seq, change: MessageChange) -> Answered<Changed> {
-        self.ask(room, |owed| Change { actor, what: What::Message(seq, change), owed })
+    /// Changes a message. About a new text the hook is asked, as about a post.
+    pub fn change_message(&self, room: RoomId, actor: Actor, seq: Seq, change: MessageChange) -> Judged<Changed> {
+        let ask = move |rooms: &Self, change| rooms.ask(room, |owed| Change { actor, what: What::Message(seq, change), owed });
+        match (self.hook.clone(), change) {
+            (Some(hook), MessageChange::Edit { text, mentions, verdict }) => {
+                let rooms = self.clone();
+                Box::pin(async move {
+                    let judgement = hook.judge_edit(room, actor.user, seq, text.as_str()).await;
+                    let refused = if let Judgement::Refuse(fault) = &judgement { Err(*fault) } else { Ok(()) };
+                    let edit = MessageChange::Edit { text, mentions, verdict: verdict.and(refused) };
+                    let changed = ask(&rooms, edit).await;
+                    let is_new = matches!(&changed, Ok(Ok(changed)) if changed.changes.is_some());
+                    if let (true, Judgement::Report(cause)) = (is_new, judgement) {
+                        report_by_server(rooms.persistence, room, seq, cause, hook.clock()).await;
+                    }
+                    changed
+                })
+            }
+            (_, change) => Box::pin(ask(self, change)),
+        }
     }
 
     /// Has a room delivered to a relay on which somebody wants it. To be asked after the relay knows of the subscription, and before
@@ -164,9 +205,19 @@ impl Rooms {
     }
 
     /// Posts to a person; the room of the two is made with their first message.
-    pub fn post_direct(&self, other: UserId, post: Post) -> Answered<DirectPosted> {
+    pub fn post_direct(&self, other: UserId, post: Post) -> Judged<DirectPosted> {
+        let Some(hook) = self.hook.clone() else { return Box::pin(self.post_direct_judged(other, post, Vec::new())) };
+        let rooms = self.clone();
+        Box::pin(async move {
+            let judged = hook.judge_posts(None, Some(other), std::slice::from_ref(&post)).await;
+            rooms.post_direct_judged(other, post, judged).await
+        })
+    }
+
+    fn post_direct_judged(&self, other: UserId, post: Post, judged: Vec<Judgement>) -> Answered<DirectPosted> {
         let deadline = self.persistence.deadline();
-        self.ask_directory(|owed| PostDirect { other, post, deadline, owed }, |direct, refusal| direct.owed.settle(Err(refusal)))
+        let direct = |owed| PostDirect { other, post, judged, deadline, owed };
+        self.ask_directory(direct, |direct, refusal| direct.owed.settle(Err(refusal)))
     }
 
     /// A room was changed by others than the room, such as the deletion of an account: those who see it are told now.

@@ -11,6 +11,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::domain::reading::ReadMark;
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::user::Actor;
+use crate::moderation::filters::Judgement;
 use crate::persistence::owed::Owed;
 use crate::policy::Sight;
 use crate::store::rooms::{Changed, CreateGroup, CreateRoom};
@@ -49,6 +50,8 @@ pub(super) trait Refusable: Message<Result = ()> + Send + 'static {
 #[rtype(result = "()")]
 pub(super) struct PostGroup {
     pub(super) posts: Vec<Post>,
+    /// What the filter hook says of each; empty where there is none.
+    pub(super) judged: Vec<Judgement>,
     /// When the sender must have an answer.
     pub(super) deadline: Instant,
     /// How often it was decided under a policy that had changed.
@@ -184,6 +187,7 @@ pub(super) enum Creation {
 pub(super) struct PostDirect {
     pub(super) other: UserId,
     pub(super) post: Post,
+    pub(super) judged: Vec<Judgement>,
     pub(super) deadline: Instant,
     pub(super) owed: Owed<DirectPosted>,
 }

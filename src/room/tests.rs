@@ -9,7 +9,7 @@ use actix::{Context, Handler, Message};
 use tokio::time::timeout;
 
 use super::actor::RoomActor;
-use super::handle::{Answered, Rooms, Start};
+use super::handle::{Rooms, Start};
 use super::messages::Attached;
 use super::state::posting::Answers;
 use crate::config::Config;
@@ -23,10 +23,12 @@ use crate::domain::message::Post;
 use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::time::Clock;
+use crate::moderation::everywhere::Everywhere;
 use crate::persistence::handle::Persistence;
 use crate::store::testing::{PATIENCE, TestStore, actor, noon, post};
 use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::{RestartClass, RestartPolicy};
+use crate::supervision::reply::Dropped;
 use crate::supervision::tree::Supervisor;
 
 /// Panics where it is handled.
@@ -78,6 +80,8 @@ impl Node {
             persistence,
             relays: relays.clone(),
             clock,
+            everywhere: Everywhere::default(),
+            hook: None,
             settings: &settings,
         });
         let feeds = Arc::new(rooms.clone());
@@ -157,7 +161,7 @@ fn frames(bytes: &mut Vec<u8>) -> Vec<serde_json::Value> {
     frames
 }
 
-async fn within<T>(answer: Answered<T>) -> Result<T, Refusal> {
+async fn within<T>(answer: impl Future<Output = Result<Result<T, Refusal>, Dropped>>) -> Result<T, Refusal> {
     timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
 }
 

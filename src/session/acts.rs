@@ -2,6 +2,7 @@
 //!
 //! REST asks the same parts in the same words; the rules are theirs. Must not know: sessions, frames.
 
+use super::moderation;
 use super::node::{Node, settled};
 use super::own_acts;
 use super::room_acts;
@@ -62,6 +63,17 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
             settled(node.rooms.typing(typing.room, actor.user, typing.thread), Fault::Unavailable).await?;
             Ok(Done::Nothing {})
         }
+        Act::Report(ask) => moderation::report(&node, actor, ask).await,
+        Act::Reports(ask) => moderation::reports(&node, actor, ask).await,
+        Act::GetReport(ask) => {
+            let report = node.moderation.one_report(actor, ask.report).await?;
+            Ok(Done::Report(Box::new((&report).into())))
+        }
+        Act::HandleReport(ask) => moderation::handle(&node, actor, ask).await,
+        Act::Audit(ask) => moderation::audit(&node, actor, ask).await,
+        Act::Filters(ask) => moderation::filters(&node, actor, ask.room).await,
+        Act::AddFilter(ask) => moderation::add_filter(&node, actor, ask).await,
+        Act::RemoveFilter(ask) => moderation::remove_filter(&node, actor, ask).await,
     }
 }
 

@@ -70,6 +70,7 @@ fn after_hello(fault: Fault) -> Option<Close> {
         | Fault::TooLate
         | Fault::NotMember
         | Fault::Banned
+        | Fault::Filtered
         | Fault::RoomArchived
         | Fault::Silenced
         | Fault::LastOwner

@@ -21,6 +21,7 @@ mod following;
 pub mod gate;
 pub mod handshake;
 pub mod heads;
+mod moderation;
 pub mod node;
 pub mod own;
 mod own_acts;

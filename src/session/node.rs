@@ -14,16 +14,18 @@ use crate::domain::message::{Changes, Post};
 use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
 use crate::domain::user::Actor;
+use crate::moderation::handle::Moderation;
 use crate::policy::Sight;
 use crate::presence::handle::Presence;
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
 use crate::reading::handle::Reading;
-use crate::room::handle::{Answered, Rooms};
+use crate::room::handle::Rooms;
 use crate::room::state::posting;
 use crate::store::streams::{self, PageMax};
 use crate::store::{Store, StoreError};
+use crate::supervision::reply::Dropped;
 use crate::telemetry::metrics as names;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,10 +50,23 @@ pub struct Node {
     pub store: Store,
     /// How far people's streams are.
     pub heads: Heads,
+    /// Reports, filters, the audit log.
+    pub moderation: Moderation,
+    /// Rows of a part of a list.
+    pub page_rows: PageRows,
     /// Rates.
     pub count: Count,
     /// Longest text of a message in bytes.
     pub text_max: usize,
+}
+
+/// How many rows a part of a list has.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRows {
+    /// When none are named.
+    pub default: usize,
+    /// At most.
+    pub max: usize,
 }
 
 impl Neighbours for Node {
@@ -157,7 +172,10 @@ impl Neighbours for Node {
 }
 
 /// The answer, or `dropped` if nobody gave one.
-pub(super) async fn settled<T>(answer: Answered<T>, dropped: Fault) -> Result<T, Refusal> {
+pub(super) async fn settled<T>(
+    answer: impl Future<Output = Result<Result<T, Refusal>, Dropped>>,
+    dropped: Fault,
+) -> Result<T, Refusal> {
     answer.await.unwrap_or(Err(dropped.into()))
 }
 

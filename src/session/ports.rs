@@ -43,6 +43,8 @@ pub enum Counted {
     Post,
     /// Any other command.
     Command,
+    /// A report to moderators, beside the command it came with.
+    Report,
 }
 
 /// Everybody a session asks. One value for each worker thread.

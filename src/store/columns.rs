@@ -10,11 +10,14 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Binary;
 
 use super::error::StoreError;
-use crate::domain::ids::{ClientId, Epoch, LinkId, LoginId, NodeId, RegistrationId, RoomId, UserId};
+use crate::domain::audit::AuditAction;
+use crate::domain::filter::{FilterAction, FilterKind};
+use crate::domain::ids::{AuditId, ClientId, Epoch, FilterId, LinkId, LoginId, NodeId, RegistrationId, ReportId, RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::NoticeKind;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::preference::DirectRule;
+use crate::domain::report::{ReportReason, ReportState};
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::time::Timestamp;
 
@@ -58,7 +61,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(UserId, RoomId, LoginId, LinkId, RegistrationId, ClientId, Epoch, NodeId);
+ids!(UserId, RoomId, LoginId, LinkId, RegistrationId, ClientId, Epoch, NodeId, AuditId, ReportId, FilterId);
 
 /// A small word kept as a code.
 pub trait Code: Sized {
@@ -120,6 +123,35 @@ codes!(NoticeKind {
     Pinned = 19,
 });
 
+codes!(AuditAction {
+    Kicked = 0,
+    Banned = 1,
+    Unbanned = 2,
+    Silenced = 3,
+    Unsilenced = 4,
+    RoleChanged = 5,
+    Transferred = 6,
+    RoomChanged = 7,
+    RoomDeleted = 8,
+    LinkMade = 9,
+    LinkRevoked = 10,
+    MessageDeleted = 11,
+    AccountDisabled = 12,
+    AccountEnabled = 13,
+    AdminGranted = 14,
+    AdminRevoked = 15,
+    PasswordReset = 16,
+    RegistrationMade = 17,
+    RegistrationRevoked = 18,
+    ReportHandled = 19,
+    FilterMade = 20,
+    FilterRemoved = 21,
+});
+codes!(ReportReason { Spam = 0, Abuse = 1, Illegal = 2, Other = 3, Filter = 4, Hook = 5 });
+codes!(ReportState { Open = 0, Resolved = 1, Dismissed = 2 });
+codes!(FilterKind { Word = 0, Link = 1 });
+codes!(FilterAction { Report = 0, Refuse = 1 });
+
 /// A number for a column. Numbers of ours stay below 2^53.
 pub fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -171,6 +203,9 @@ mod tests {
             assert_eq!(NoticeKind::from_code(code).unwrap().code(), code);
         }
         assert!(matches!(NoticeKind::from_code(20), Err(StoreError::Corrupt(_))));
+        for action in AuditAction::ALL {
+            assert_eq!(AuditAction::from_code(action.code()), Ok(*action));
+        }
         assert!(Role::Owner.code() < Role::Moderator.code() && Role::Moderator.code() < Role::Member.code());
     }
 

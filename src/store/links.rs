@@ -104,11 +104,11 @@ pub(super) async fn works(db: &mut Db, room: RoomId, secret_hash: &[u8; 32], now
 }
 
 /// Makes a link; if it is there already, it is left as it is. The oldest of those that no longer work make room for it, no more than
-/// must: a repeat finds a link as long as it is there.
-pub(super) async fn create(db: &mut Db, new: &NewLink<'_>, limit: usize) -> Result<(), StoreError> {
+/// must: a repeat finds a link as long as it is there. Whether it was made now.
+pub(super) async fn create(db: &mut Db, new: &NewLink<'_>, limit: usize) -> Result<bool, StoreError> {
     let rows = rows(db, new.room).await?;
     if rows.iter().any(|row| row.id == new.id.into()) {
-        return Ok(());
+        return Ok(false);
     }
     let (working, spent): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.works(at(new.created_at)));
     if working.len() >= limit {
@@ -130,14 +130,13 @@ pub(super) async fn create(db: &mut Db, new: &NewLink<'_>, limit: usize) -> Resu
         room_links::uses.eq(0_i64),
     );
     each!(db, |c| diesel::insert_into(room_links::table).values(values).execute(c).await)?;
-    Ok(())
+    Ok(true)
 }
 
-/// Removes a link; if there is none, it is already so.
-pub(super) async fn revoke(db: &mut Db, room: RoomId, link: LinkId) -> Result<(), StoreError> {
+/// Removes a link; false if there is none.
+pub(super) async fn revoke(db: &mut Db, room: RoomId, link: LinkId) -> Result<bool, StoreError> {
     let target = room_links::table.filter(room_links::id.eq(Id::from(link))).filter(room_links::room.eq(Id::from(room)));
-    each!(db, |c| diesel::delete(target).execute(c).await)?;
-    Ok(())
+    Ok(each!(db, |c| diesel::delete(target).execute(c).await)? > 0)
 }
 
 /// Counts one use, under the lock of the room the link leads into.

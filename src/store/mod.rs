@@ -13,10 +13,12 @@
 pub mod backend;
 
 mod access;
+pub mod audit;
 pub mod backup;
 mod checkpoints;
 mod columns;
 mod error;
+pub mod filters;
 pub mod history;
 pub mod links;
 pub mod logins;
@@ -34,6 +36,7 @@ pub mod read_marks;
 pub mod receipts;
 pub mod registrations;
 pub mod relations;
+pub mod reports;
 pub mod rooms;
 mod rows;
 mod schema;

@@ -7,6 +7,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
+use super::audit;
 use super::backend::Db;
 use super::columns::{Id, at, number};
 use super::error::StoreError;
@@ -14,6 +15,7 @@ use super::logins::{self, NewLogin};
 use super::operation::{Operation, Reply};
 use super::schema::registrations;
 use super::users::{self, NewUser};
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RegistrationId, UserId};
 use crate::domain::time::Timestamp;
@@ -66,6 +68,9 @@ impl Operation for Register {
                 None => self.admin,
             };
             let user = users::insert(db, &self.user, admin).await?;
+            if self.admin {
+                audit::write(db, &AuditEntry::new(self.user.now, None, AuditAction::AdminGranted).to(user.id)).await?;
+            }
             if let Some(login) = &self.login {
                 logins::insert(db, user.id, login).await?;
             }
@@ -118,6 +123,9 @@ impl Operation for CreateRegistration {
             };
             let query = diesel::insert_into(registrations::table).values(&row);
             each!(db, |c| query.execute(c).await)?;
+            let for_whom = if new.admin { "administrators" } else { "people" };
+            let entry = AuditEntry::new(new.created_at, Some(new.created_by), AuditAction::RegistrationMade);
+            audit::write(db, &entry.namely(format!("{} for {} {for_whom}", new.id, new.max_uses))).await?;
             Ok(new.clone())
         })
     }
@@ -128,6 +136,10 @@ impl Operation for CreateRegistration {
 pub struct RevokeRegistration {
     /// Which.
     pub registration: RegistrationId,
+    /// Who asks.
+    pub by: UserId,
+    /// The present time.
+    pub now: Timestamp,
 }
 
 impl Operation for RevokeRegistration {
@@ -137,8 +149,11 @@ impl Operation for RevokeRegistration {
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
         Box::pin(async move {
             let query = diesel::delete(registrations::table.find(Id::from(self.registration)));
-            each!(db, |c| query.execute(c).await)?;
-            Ok(())
+            if each!(db, |c| query.execute(c).await)? == 0 {
+                return Ok(());
+            }
+            let entry = AuditEntry::new(self.now, Some(self.by), AuditAction::RegistrationRevoked);
+            audit::write(db, &entry.namely(self.registration.to_string())).await
         })
     }
 }
@@ -295,7 +310,7 @@ mod tests {
         at.run(register("ann", now())).await.unwrap();
         assert_eq!(at.run(register("Ann", now())).await.unwrap_err(), StoreError::Refused(Fault::NameTaken));
         assert!(at.run(register("bob", now())).await.is_ok());
-        at.run(RevokeRegistration { registration: id }).await.unwrap();
+        at.run(RevokeRegistration { registration: id, by: UserId::generate(), now: now() }).await.unwrap();
         assert!(at.store.read(|db| Box::pin(list(db, None, 10))).await.unwrap().0.is_empty());
     }
 

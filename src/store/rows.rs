@@ -36,6 +36,7 @@ pub struct RoomRow {
     pub slow_mode: i64,
     pub posting: i16,
     pub blocked: bool,
+    pub filters_revision: i64,
 }
 
 impl From<&Room> for RoomRow {
@@ -61,6 +62,7 @@ impl From<&Room> for RoomRow {
             slow_mode: int(room.slow_mode.seconds()),
             posting: room.posting.code(),
             blocked: room.blocked,
+            filters_revision: int(room.filters_revision.0),
         }
     }
 }
@@ -88,6 +90,7 @@ impl TryFrom<RoomRow> for Room {
             slow_mode: slow_mode(row.slow_mode)?,
             posting: Code::from_code(row.posting)?,
             blocked: row.blocked,
+            filters_revision: revision(row.filters_revision)?,
         })
     }
 }

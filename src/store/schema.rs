@@ -48,6 +48,7 @@ diesel::table! {
         slow_mode -> BigInt,
         posting -> SmallInt,
         blocked -> Bool,
+        filters_revision -> BigInt,
     }
 }
 
@@ -304,6 +305,58 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    audit (id) {
+        id -> Binary,
+        at -> Timestamp,
+        actor -> Nullable<Binary>,
+        action -> SmallInt,
+        room -> Nullable<Binary>,
+        subject -> Nullable<Binary>,
+        seq -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    reports (id) {
+        id -> Binary,
+        state -> SmallInt,
+        reporter -> Nullable<Binary>,
+        room -> Nullable<Binary>,
+        seq -> Nullable<BigInt>,
+        subject -> Binary,
+        reason -> SmallInt,
+        text -> Nullable<Text>,
+        context -> Text,
+        created_at -> Timestamp,
+        handled_at -> Nullable<Timestamp>,
+        handled_by -> Nullable<Binary>,
+        note -> Nullable<Text>,
+        open_key -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    filters (id) {
+        id -> Binary,
+        room -> Nullable<Binary>,
+        kind -> SmallInt,
+        pattern -> Text,
+        action -> SmallInt,
+        created_by -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    filter_set (one) {
+        one -> SmallInt,
+        revision -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
-    users, rooms, members, messages, notices, room_links, relations, read_marks, replies, mentions, pins
+    users, rooms, members, messages, notices, room_links, relations, read_marks, replies, mentions, pins, reports
 );

@@ -94,6 +94,9 @@ table! {
     PRESENCE_DROPPED "hubbub_presence_dropped_total" Counter Count "Messages to the presence tracker lost to a full mailbox; the next report of the relays mends them.";
     LOGINS "hubbub_logins_total" Counter Count "Attempts to log in. Label outcome: ok or a fault code.";
     HASH_SECONDS "hubbub_password_hash_seconds" Histogram(SECONDS) Seconds "Time of one password check, waiting for a thread included.";
+    FILTER_HOOK "hubbub_filter_hook_total" Counter Count "Texts that the filter hook was to judge. Label outcome: allow, refuse, report, or why it did not: late, gone, status, garbage, full, left_alone.";
+    FILTER_HOOK_SECONDS "hubbub_filter_hook_seconds" Histogram(SECONDS) Seconds "Time of one question to the filter hook.";
+    REPORTS "hubbub_reports_total" Counter Count "Reports to moderators. Label reason.";
 
     // Actors and HTTP.
     ACTORS "hubbub_actors" Gauge Count "Running supervised actors. Label kind.";

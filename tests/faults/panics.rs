@@ -175,6 +175,25 @@ async fn an_accounts_keeper_that_panics_still_hears_what_another_process_did() {
     assert_eq!(closed, Some(4200));
 }
 
+#[tokio::test]
+async fn a_moderation_keeper_that_panics_still_hears_of_filters_of_another_process() {
+    let mut turn = Turn::take().await;
+    let scene = Scene::start_with(&[("moderation.filters_check", "50ms")]).await;
+    turn.arm("moderation.panic", 1);
+    crate::support::eventually("the panic", || async { (!hubbub::faults::is_armed("moderation.panic")).then_some(()) }).await;
+    let id = Uuid::now_v7().simple();
+    let made = format!(
+        "INSERT INTO filters (id, room, kind, pattern, action, created_by, created_at) \
+         VALUES (x'{id}', NULL, 0, 'spam', 1, x'{id}', '2026-11-23 10:00:00'); INSERT INTO filter_set (one, revision) VALUES (1, 1)"
+    );
+    scene.server.database.tamper(scene.server.folder.path(), &made).await;
+    let refused = || async {
+        let posted = scene.bob.say_as(&scene.room, "spam", &Uuid::now_v7().to_string()).await;
+        (!posted.status.is_success() && posted.code() == "filtered").then_some(())
+    };
+    crate::support::eventually("a refusal", refused).await;
+}
+
 /// `lost` envelopes go astray on their way to the relay after `before` have arrived, and `after` arrive then.
 async fn made_up_for(before: usize, lost: u64, after: usize) {
     let mut turn = Turn::take().await;

@@ -117,6 +117,10 @@ fn table() -> Vec<Row> {
         row("get", "/api/v1/rooms/{room}/pins", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/notices", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/changes", Value::Null, MEMBERS),
+        row("get", "/api/v1/rooms/{room}/filters", Value::Null, MODERATORS),
+        row("post", "/api/v1/rooms/{room}/filters", json!({"kind": "word", "pattern": "spam", "action": "refuse"}), MODERATORS),
+        row("delete", "/api/v1/rooms/{room}/filters/{filter}", Value::Null, MODERATORS),
+        row("get", "/api/v1/rooms/{room}/audit", Value::Null, MODERATORS),
     ]
 }
 
@@ -155,7 +159,8 @@ async fn cast(server: &mut Server) -> Cast {
     server.stop().await;
     let config = server.config();
     let store = Store::open(&config.database, server.folder.path()).await.expect("the store opens");
-    let promote = Administer { user: admin, disabled: None, admin: Some(true), now: hubbub::domain::time::Clock::system().now() };
+    let now = hubbub::domain::time::Clock::system().now();
+    let promote = Administer { user: admin, disabled: None, admin: Some(true), by: None, now };
     store.transaction(Arc::new(promote), crate::support::DEADLINE).await.expect("the account is promoted");
     drop(store);
     server.restart().await;
@@ -190,7 +195,8 @@ async fn ask(cast: &Cast, scene: &Scene, row: &Row, who: &Person) -> Answer {
         _ => &cast.victim,
     };
     let mut path = row.path.replace("{room}", &scene.room).replace("{user}", &about.id);
-    path = path.replace("{link}", &scene.link).replace("{seq}", "1").replace("{emoji}", "👍");
+    path = path.replace("{link}", &scene.link).replace("{filter}", &scene.link);
+    path = path.replace("{seq}", "1").replace("{emoji}", "👍");
     if path.ends_with("/changes") {
         path.push_str("?after=0");
     }
@@ -330,7 +336,7 @@ async fn nobody_without_a_token_gets_past_the_door() {
     let id = Uuid::now_v7().to_string();
     for (method, path) in routes::TABLE.iter().filter(|(_, path)| path.starts_with("/api/") && !open.contains(path)) {
         let mut path = (*path).to_owned();
-        for name in ["{room}", "{user}", "{link}", "{login}", "{registration}"] {
+        for name in ["{room}", "{user}", "{link}", "{login}", "{registration}", "{report}", "{filter}"] {
             path = path.replace(name, &id);
         }
         let path = path.replace("{seq}", "1").replace("{emoji}", "👍");

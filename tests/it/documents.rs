@@ -2,7 +2,9 @@
 //! the code; and the settings that scripts, drills and documents give to a server, held to those there are.
 
 use hubbub::config::Sources;
+use hubbub::domain::filter::FilterRule;
 use hubbub::domain::member::Member;
+use hubbub::domain::report::ReportText;
 use hubbub::domain::room::SlowMode;
 use hubbub::domain::text::{DeviceName, DisplayName, Reason, RoomName, Topic, UserName};
 use hubbub::http::routes;
@@ -153,6 +155,8 @@ fn the_lengths_that_the_protocol_fixes_are_those_of_the_code() {
         ("a silence", Member::SILENCE_DAYS_MAX),
         ("slow mode", SlowMode::MAX_S),
         ("`q` of `GET /rooms`", RoomName::MAX_CHARS),
+        ("the text of a report, or the note of who handles it", ReportText::MAX_CHARS),
+        ("the pattern of a filter", FilterRule::MAX_CHARS),
     ];
     for (what, longest) in of_code {
         assert_eq!(told(what), Some(longest), "{what}");

@@ -1,6 +1,7 @@
 //! Commands that are one question with one answer: what a person does to a message, a room, another person, or what is their own. REST has a
 //! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
 
+use super::moderation_acts::{AddFilter, Audit, Filters, GetReport, HandleReport, RemoveFilter, Report, Reports};
 use super::own_act::{Block, Delivered, Mute, Read, ReadAll, Unblock, Unmute};
 use super::room_act::{
     Ban, ChangeRoom, Decline, DeleteRoom, Invite, Join, Kick, Leave, SetRole, Silence, Transfer, Typing, Unban, Uninvite,
@@ -100,6 +101,22 @@ acts! {
     ReadAll => "read_all";
     /// Say up to where a room has been received.
     Delivered => "delivered";
+    /// Report a message or a person to moderators.
+    Report => "report";
+    /// List the reports that one may judge.
+    Reports => "reports";
+    /// Look at one report.
+    GetReport => "get_report";
+    /// Say what became of a report.
+    HandleReport => "handle_report";
+    /// Read the audit log.
+    Audit => "audit";
+    /// List filters.
+    Filters => "filters";
+    /// Make a filter.
+    AddFilter => "add_filter";
+    /// Remove a filter.
+    RemoveFilter => "remove_filter";
 }
 
 /// `edit`.

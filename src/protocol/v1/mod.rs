@@ -6,6 +6,8 @@
 pub mod act;
 pub mod command;
 pub mod item;
+pub mod moderation;
+pub mod moderation_acts;
 pub mod own_act;
 pub mod push;
 pub mod reply;

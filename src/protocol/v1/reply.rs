@@ -1,6 +1,7 @@
 //! What a command is answered with.
 
-use crate::domain::ids::{Epoch, RoomId, SessionId, UserId};
+use super::moderation::{AuditEntry, Filter, Part, Report, Reported};
+use crate::domain::ids::{AuditId, Epoch, FilterId, ReportId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
 use crate::protocol::error::ErrorBody;
 use chrono::{DateTime, Utc};
@@ -40,6 +41,18 @@ pub enum Done {
     Posted(Posted),
     /// To `renew`.
     Renewed(Renewed),
+    /// To `report`.
+    Reported(Reported),
+    /// To `reports`.
+    Reports(Part<Report, ReportId>),
+    /// To `get_report` and `handle_report`.
+    Report(Box<Report>),
+    /// To `audit`.
+    Audit(Part<AuditEntry, AuditId>),
+    /// To `filters`.
+    Filters(Part<Filter, FilterId>),
+    /// To `add_filter`.
+    Filter(Box<Filter>),
     /// To all others: `{}`.
     Nothing {},
 }

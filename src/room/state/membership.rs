@@ -7,6 +7,7 @@
 //! Must not know: why a person stands where they stand.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
@@ -15,6 +16,7 @@ use crate::domain::message::{Item, Mentions};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
+use crate::moderation::filters::{Filters, Judgement};
 use crate::policy::{Sight, may_mention_all, may_post, may_read};
 
 use super::order::Committed;
@@ -24,13 +26,23 @@ use super::order::Committed;
 pub struct Membership {
     room: Room,
     members: HashMap<UserId, Member>,
+    filters: Arc<Filters>,
+    /// Up to which of their changes `filters` is known; the room's row may know of a later one.
+    filters_revision: Revision,
 }
 
 impl Membership {
-    /// As loaded.
+    /// As loaded, without filters.
     #[must_use]
     pub fn new(room: Room, members: Vec<Member>) -> Self {
-        Self { room, members: by_user(members) }
+        let filters_revision = room.filters_revision;
+        Self { room, members: by_user(members), filters: Arc::default(), filters_revision }
+    }
+
+    /// With its filters, read after the room.
+    #[must_use]
+    pub fn with_filters(self, filters: Arc<Filters>) -> Self {
+        Self { filters, ..self }
     }
 
     /// The room.
@@ -39,10 +51,22 @@ impl Membership {
         &self.room
     }
 
-    /// The revision that verdicts given now hold for.
+    /// The revision that verdicts given now hold for: none, while the filters are behind.
     #[must_use]
-    pub const fn policy_revision(&self) -> Revision {
-        self.room.policy_revision
+    pub fn policy_revision(&self) -> Revision {
+        if self.lacks_filters() { Revision::ZERO } else { self.room.policy_revision }
+    }
+
+    /// The filters have changed and are not known yet.
+    #[must_use]
+    pub fn lacks_filters(&self) -> bool {
+        self.room.filters_revision > self.filters_revision
+    }
+
+    /// What the room's filters say of a text.
+    #[must_use]
+    pub fn judge(&self, text: &str) -> Judgement {
+        self.filters.judge(text)
     }
 
     /// May this person post?
@@ -131,9 +155,9 @@ impl Membership {
 
     /// Takes over what was loaded anew, unless this is newer already. The rows were read after the room, so they are no older than
     /// anything known here, and who is not among them has left.
-    pub fn reload(&mut self, room: Room, members: Vec<Member>) {
+    pub fn reload(&mut self, room: Room, members: Vec<Member>, filters: Arc<Filters>) {
         if room.head >= self.room.head {
-            *self = Self::new(room, members);
+            *self = Self::new(room, members).with_filters(filters);
         }
     }
 
@@ -183,6 +207,7 @@ pub(crate) mod tests {
             slow_mode: SlowMode::OFF,
             posting: Role::Member,
             blocked: false,
+            filters_revision: Revision::ZERO,
         }
     }
 
@@ -233,9 +258,10 @@ pub(crate) mod tests {
         }
         membership.apply(&change(2004, vec![Item::Member(member(banned, MemberState::Banned, 2004))], None));
         assert_eq!((membership.members.len(), membership.may_post(banned, DateTime::UNIX_EPOCH)), (2, Err(Fault::Banned)));
-        membership.reload(room(2005, 2005), vec![member(stays, MemberState::Joined, 2), member(banned, MemberState::Left, 2005)]);
+        let members = vec![member(stays, MemberState::Joined, 2), member(banned, MemberState::Left, 2005)];
+        membership.reload(room(2005, 2005), members, Arc::default());
         assert_eq!((membership.members.len(), membership.may_post(stays, DateTime::UNIX_EPOCH)), (1, Ok(())));
-        membership.reload(room(2006, 2006), vec![]);
+        membership.reload(room(2006, 2006), vec![], Arc::default());
         assert_eq!(membership.members.len(), 0, "whom a reload does not bring has left");
     }
 
@@ -256,7 +282,7 @@ pub(crate) mod tests {
         let mut membership = Membership::new(room(9, 9), vec![member(user, MemberState::Left, 8)]);
         membership.apply(&change(6, vec![Item::Member(member(user, MemberState::Joined, 6))], None));
         assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::NotFound));
-        membership.reload(room(7, 7), vec![member(user, MemberState::Joined, 6)]);
+        membership.reload(room(7, 7), vec![member(user, MemberState::Joined, 6)], Arc::default());
         assert_eq!(membership.policy_revision(), Revision(9));
     }
 
@@ -265,7 +291,19 @@ pub(crate) mod tests {
         let user = UserId::generate();
         let mut membership = Membership::new(room(3, 2), vec![]);
         assert_eq!(membership.may_post(user, DateTime::UNIX_EPOCH), Err(Fault::NotFound));
-        membership.reload(room(5, 5), vec![member(user, MemberState::Joined, 5)]);
+        membership.reload(room(5, 5), vec![member(user, MemberState::Joined, 5)], Arc::default());
         assert_eq!((membership.may_post(user, DateTime::UNIX_EPOCH), membership.policy_revision()), (Ok(()), Revision(5)));
+    }
+
+    #[test]
+    fn who_has_not_the_newest_filters_claims_no_revision() {
+        let mut membership = Membership::new(room(3, 2), vec![]);
+        assert_eq!(membership.policy_revision(), Revision(2));
+        let filtered = Room { filters_revision: Revision(4), settings_revision: Revision(4), ..room(4, 4) };
+        let told = Item::Room(Box::new(filtered.clone()));
+        membership.apply(&change(4, vec![told], Some(filtered.clone())));
+        assert_eq!((membership.policy_revision(), membership.lacks_filters()), (Revision::ZERO, true));
+        membership.reload(filtered, vec![], Arc::default());
+        assert_eq!((membership.policy_revision(), membership.lacks_filters()), (Revision(4), false));
     }
 }

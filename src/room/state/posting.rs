@@ -5,12 +5,13 @@
 //! Must not know: who waits for the answer.
 
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{ClientId, RoomId};
 use crate::domain::member::Role;
 use crate::domain::message::{Changes, Details, Item, Message, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Timestamp;
 use crate::faults;
+use crate::moderation::filters::{Cause, Filters, Judgement};
 use crate::store::messages::{Append, PostOutcome};
 
 use super::membership::Membership;
@@ -66,15 +67,63 @@ impl InFlight {
     }
 }
 
-/// What is to be appended for a group, each post with its verdict.
+/// A post that the server reports to moderators if it is stored.
+pub type Suspect = (ClientId, Cause);
+
+/// Who judges texts beside the room's own filters.
+#[derive(Clone, Copy, Debug)]
+pub struct Judges<'a> {
+    /// The filters that hold in every room.
+    pub everywhere: &'a Filters,
+    /// What the filter hook says of each post of the group; empty where there is none.
+    pub hook: &'a [Judgement],
+}
+
+/// What is to be appended for a group, each post with its verdict, and which of them are suspect. Filters come before the hook: what they
+/// refuse is refused for good, what the hook could not judge may come again.
 #[must_use]
-pub fn decide(membership: &Membership, posts: &[Post], now: Timestamp, mention_all: Role) -> Append {
-    let decided = |post: &Post| (with_whom_it_may_mention(membership, post, mention_all), verdict(membership, post, now));
+pub fn decide(
+    membership: &Membership,
+    posts: &[Post],
+    judges: Judges<'_>,
+    now: Timestamp,
+    mention_all: Role,
+) -> (Append, Vec<Suspect>) {
+    let mut suspects = Vec::new();
+    let mut hook = judges.hook.iter();
+    let mut filtered = |post: &Post| {
+        let asked = hook.next();
+        verdict(membership, post, now)?;
+        let text = post.text.as_str();
+        let judgement = membership.judge(text).or_stricter(|| judges.everywhere.judge(text));
+        match judgement.or_stricter(|| asked.cloned().unwrap_or_default()) {
+            Judgement::Pass => Ok(()),
+            Judgement::Report(cause) => {
+                suspects.push((post.client_id, cause));
+                Ok(())
+            }
+            Judgement::Refuse(fault) => Err(fault),
+        }
+    };
+    let decided = |post: &Post| (with_whom_it_may_mention(membership, post, mention_all), filtered(post));
     let mut posts: Vec<_> = posts.iter().map(decided).collect();
     if posts.len() > 1 && faults::hit("room.swap_pair") {
         posts.swap(0, 1);
     }
-    Append { room: membership.room().id, policy_revision: membership.policy_revision(), posts }
+    (Append { room: membership.room().id, policy_revision: membership.policy_revision(), posts }, suspects)
+}
+
+/// Which suspect posts were stored now, as what. A repeat was reported when it was stored.
+#[must_use]
+pub fn to_report(outcomes: &[PostOutcome], mut suspects: Vec<Suspect>) -> Vec<(Seq, Cause)> {
+    let stored = outcomes.iter().filter_map(|outcome| match outcome {
+        PostOutcome::Stored(message) | PostOutcome::Replied(message, _) if !suspects.is_empty() => {
+            let place = suspects.iter().position(|(client_id, _)| *client_id == message.client_id)?;
+            Some((message.seq, suspects.swap_remove(place).1))
+        }
+        _ => None,
+    });
+    stored.collect()
 }
 
 fn with_whom_it_may_mention(membership: &Membership, post: &Post, mention_all: Role) -> Post {
@@ -159,10 +208,18 @@ pub fn changes(room: RoomId, outcomes: Vec<PostOutcome>, piece_bytes: usize) -> 
 mod tests {
     use super::super::membership::tests::{member, room};
     use super::*;
-    use crate::domain::ids::{ClientId, UserId};
+    use crate::domain::filter::{Filter, FilterAction, FilterKind};
+    use crate::domain::ids::{ClientId, FilterId, UserId};
     use crate::domain::member::MemberState;
+    use crate::domain::report::ReportReason;
     use crate::domain::text::MessageText;
+    use crate::moderation::filters::rule;
     use chrono::DateTime;
+    use std::sync::Arc;
+
+    fn nobody(everywhere: &Filters) -> Judges<'_> {
+        Judges { everywhere, hook: &[] }
+    }
 
     fn post(author: UserId, text: &str) -> Post {
         Post::plain(author, ClientId::generate(), MessageText::stored(text.into()))
@@ -194,12 +251,50 @@ mod tests {
         let membership =
             Membership::new(room(5, 4), vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)]);
         let posts = [post(in_, "a"), post(out, "b"), post(in_, "c")];
-        let append = decide(&membership, &posts, DateTime::UNIX_EPOCH, Role::Moderator);
+        let (append, _) = decide(&membership, &posts, nobody(&Filters::default()), DateTime::UNIX_EPOCH, Role::Moderator);
         assert_eq!(append.policy_revision, Revision(4));
         let texts: Vec<_> = append.posts.iter().map(|(post, _)| post.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "c"]);
         let verdicts: Vec<_> = append.posts.iter().map(|(_, verdict)| *verdict).collect();
         assert_eq!(verdicts, [Ok(()), Err(Fault::Banned), Ok(())]);
+    }
+
+    #[test]
+    fn filters_come_before_the_hook_and_permission_before_both() {
+        let (in_, out) = (UserId::generate(), UserId::generate());
+        let bad = Filter {
+            id: FilterId::generate(),
+            room: None,
+            rule: rule(FilterKind::Word, "bad", FilterAction::Refuse).unwrap(),
+            created_by: in_,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        let odd = Filter { rule: rule(FilterKind::Word, "odd", FilterAction::Report).unwrap(), ..bad.clone() };
+        let members = vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)];
+        let membership = Membership::new(room(5, 4), members).with_filters(Arc::new(Filters::compile([&odd])));
+        let everywhere = Filters::compile([&bad]);
+        let posts = [post(in_, "fine"), post(in_, "odd"), post(in_, "bad"), post(out, "bad"), post(in_, "fine")];
+        let away = Judgement::Refuse(Fault::Unavailable);
+        let judged = [Judgement::Pass, Judgement::Pass, away.clone(), Judgement::Pass, away];
+        let judges = Judges { everywhere: &everywhere, hook: &judged };
+        let (append, suspects) = decide(&membership, &posts, judges, DateTime::UNIX_EPOCH, Role::Moderator);
+        let verdicts: Vec<_> = append.posts.iter().map(|(_, verdict)| *verdict).collect();
+        let refused = [Err(Fault::Filtered), Err(Fault::Banned), Err(Fault::Unavailable)];
+        assert_eq!(verdicts, [&[Ok(()), Ok(())], &refused[..]].concat());
+        assert_eq!(suspects.iter().map(|(client_id, _)| *client_id).collect::<Vec<_>>(), [posts[1].client_id]);
+    }
+
+    #[test]
+    fn only_what_is_stored_now_is_reported() {
+        let suspect = |outcome: &PostOutcome| match outcome {
+            PostOutcome::Stored(message) => (message.client_id, Cause { reason: ReportReason::Filter, text: None }),
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (stored(1), stored(2));
+        let suspects = vec![suspect(&first), suspect(&second)];
+        let repeat = PostOutcome::Repeat { seq: Seq(1), revision: Revision(1), created_at: DateTime::UNIX_EPOCH };
+        let reported = to_report(&[repeat, stored(3), second], suspects);
+        assert_eq!(reported.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

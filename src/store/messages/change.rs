@@ -9,6 +9,7 @@ use diesel_async::RunQueryDsl;
 use super::beside::mention_rows;
 use super::whole::{mentions_column, whole};
 use crate::config::Conversation;
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::emoji::Emoji;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
@@ -17,9 +18,11 @@ use crate::domain::message::{
 };
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
+use crate::domain::text::Reason;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::policy::{self, ChangeWindows, MessageStanding};
+use crate::store::audit;
 use crate::store::backend::Db;
 use crate::store::columns::{Id, at, int, number};
 use crate::store::error::StoreError;
@@ -119,8 +122,13 @@ impl ChangeMessage {
                 self.edit(db, room.head, message, text.as_str(), mentions).await?;
                 Ok(vec![self.item(db).await?])
             }
-            MessageChange::Delete { .. } => {
+            MessageChange::Delete { reason } => {
                 let shrunk = self.delete(db, room.head, message).await?;
+                if message.author != self.actor.user {
+                    let deed = AuditEntry::new(self.now, Some(self.actor.user), AuditAction::MessageDeleted);
+                    let deed = deed.in_room(self.room).to(message.author).message(self.seq);
+                    audit::write(db, &deed.because(reason.as_ref().map(Reason::as_str))).await?;
+                }
                 Ok([self.item(db).await?].into_iter().chain(shrunk.map(Item::Thread)).collect())
             }
             MessageChange::React(emoji) => self.react(db, room.head, message, *emoji).await.map(|item| vec![item]),

@@ -20,7 +20,14 @@ async fn unblock(test: &TestStore, user: UserId, other: UserId) -> RelationChang
 }
 
 async fn first_direct(test: &TestStore, author: UserId, other: UserId) -> Result<RoomId, StoreError> {
-    let first = FirstDirect { other, room: RoomId::generate(), post: post(author, "psst"), now: noon(), limits: limits() };
+    let first = FirstDirect {
+        other,
+        room: RoomId::generate(),
+        post: post(author, "psst"),
+        verdict: Ok(()),
+        now: noon(),
+        limits: limits(),
+    };
     match test.run(first).await? {
         FirstDirectOutcome::Made { changed, .. } => Ok(changed.room.id),
         FirstDirectOutcome::Exists(room) => Ok(room),

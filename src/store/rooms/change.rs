@@ -1,18 +1,22 @@
 //! A change of a room or its membership: decided and carried out under the room's lock (I10).
 
+use super::deed;
 use super::ending;
 use super::plan::Plan;
 use super::write::{count, lock_room, members_of, rooms_of, within, write};
 use super::{Changed, RoomLimits};
 use crate::domain::fault::Fault;
+use crate::domain::filter::Filter;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::room::{Room, RoomChange, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::policy::{self, Standing};
+use crate::store::audit;
 use crate::store::backend::Db;
 use crate::store::error::StoreError;
+use crate::store::filters;
 use crate::store::links;
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
@@ -31,6 +35,16 @@ pub struct ChangeRoom {
     pub now: Timestamp,
     /// How much there may be.
     pub limits: RoomLimits,
+}
+
+/// What a change does to the room's filters.
+enum Filtering {
+    /// It is not about them.
+    OtherChange,
+    /// Nothing: it was done before.
+    AsBefore,
+    /// This one was added or removed.
+    Changed(Filter),
 }
 
 impl Operation for ChangeRoom {
@@ -59,9 +73,18 @@ impl ChangeRoom {
         if !decided? {
             return Ok(Changed { room, changes: None, user_heads: Vec::new() });
         }
-        if self.change_link(db, &room).await? {
+        let entry = deed::entry(&room, self.actor.user, &self.change, self.now);
+        if let Some(made) = self.change_link(db, &room).await? {
+            if let Some(entry) = entry.filter(|_| made) {
+                audit::write(db, &entry).await?;
+            }
             return Ok(Changed { room, changes: None, user_heads: Vec::new() });
         }
+        let filter = match self.change_filter(db).await? {
+            Filtering::AsBefore => return Ok(Changed { room, changes: None, user_heads: Vec::new() }),
+            Filtering::Changed(filter) => Some(filter),
+            Filtering::OtherChange => None,
+        };
         let mut plan = Plan::new(room, self.actor.user, self.now);
         plan.carry_out(&self.change, actor, subject);
         let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
@@ -69,7 +92,25 @@ impl ChangeRoom {
         if self.change == RoomChange::Delete {
             ending::begin(db, self.room).await?;
         }
+        if let Some(entry) = entry {
+            let entry = filter.iter().fold(entry, |entry, filter| entry.namely(filters::detail(filter)));
+            audit::write(db, &entry).await?;
+        }
         write(db, plan, people).await
+    }
+
+    /// Filters are rows of their own, and the room's revision tells of them.
+    async fn change_filter(&self, db: &mut Db) -> Result<Filtering, StoreError> {
+        let changed = match &self.change {
+            RoomChange::AddFilter { filter, rule } => {
+                let (created_by, created_at) = (self.actor.user, self.now);
+                let new = Filter { id: *filter, room: Some(self.room), rule: rule.clone(), created_by, created_at };
+                filters::add(db, &new, self.limits.filters_per_room).await?.then_some(new)
+            }
+            RoomChange::RemoveFilter { filter } => filters::remove(db, Some(self.room), *filter).await?,
+            _ => return Ok(Filtering::OtherChange),
+        };
+        Ok(changed.map_or(Filtering::AsBefore, Filtering::Changed))
     }
 
     /// A link that does not work says so before anything else is said of the room it led into: nobody learns from it whether the room is
@@ -80,8 +121,8 @@ impl ChangeRoom {
         if works { Ok(()) } else { Err(Fault::InvitationInvalid.into()) }
     }
 
-    /// Links are rows of their own; true if that was all there was to do.
-    async fn change_link(&self, db: &mut Db, room: &Room) -> Result<bool, StoreError> {
+    /// Links are rows of their own. If that was all there was to do: whether anything changed.
+    async fn change_link(&self, db: &mut Db, room: &Room) -> Result<Option<bool>, StoreError> {
         match &self.change {
             RoomChange::CreateLink { link, secret_hash, expires_at, max_uses } => {
                 let new = links::NewLink {
@@ -93,11 +134,11 @@ impl ChangeRoom {
                     expires_at: *expires_at,
                     max_uses: *max_uses,
                 };
-                links::create(db, &new, self.limits.invite_links_per_room).await.map(|()| true)
+                links::create(db, &new, self.limits.invite_links_per_room).await.map(Some)
             }
-            RoomChange::RevokeLink { link } => links::revoke(db, room.id, *link).await.map(|()| true),
-            RoomChange::JoinByLink { secret_hash } => links::spend(db, room.id, secret_hash, self.now).await.map(|()| false),
-            _ => Ok(false),
+            RoomChange::RevokeLink { link } => links::revoke(db, room.id, *link).await.map(Some),
+            RoomChange::JoinByLink { secret_hash } => links::spend(db, room.id, secret_hash, self.now).await.map(|()| None),
+            _ => Ok(None),
         }
     }
 

@@ -132,6 +132,8 @@ pub struct FirstDirect {
     pub room: RoomId,
     /// The message.
     pub post: Post,
+    /// What filters say of it; it does not count if the two have a room.
+    pub verdict: Result<(), Fault>,
     /// The present time.
     pub now: Timestamp,
     /// How much there may be.
@@ -170,6 +172,7 @@ impl FirstDirect {
         if let Some(room) = direct_room(db, author, self.other).await? {
             return Ok(FirstDirectOutcome::Exists(room));
         }
+        self.verdict?;
         let room = unfounded(self.room, RoomKind::Direct, author, self.now);
         let mut plan = Plan::new(room, author, self.now);
         plan.found(&[(author, Role::Member), (self.other, Role::Member)]);

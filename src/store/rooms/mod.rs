@@ -6,6 +6,7 @@
 mod blocking;
 mod change;
 mod create;
+mod deed;
 mod depart;
 mod ending;
 mod plan;
@@ -67,6 +68,8 @@ pub struct RoomLimits {
     pub bans_per_room: usize,
     /// Links of one room.
     pub invite_links_per_room: usize,
+    /// Filters of one room.
+    pub filters_per_room: usize,
 }
 
 impl From<&Limits> for RoomLimits {
@@ -79,6 +82,7 @@ impl From<&Limits> for RoomLimits {
             invites_per_room: limits.invites_per_room,
             bans_per_room: limits.bans_per_room,
             invite_links_per_room: limits.invite_links_per_room,
+            filters_per_room: limits.filters_per_room,
         }
     }
 }

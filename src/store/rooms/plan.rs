@@ -53,6 +53,7 @@ impl Plan {
             RoomChange::Transfer { user } => self.transfer(*user, actor, subject),
             RoomChange::Settings(settings) => self.settings(settings),
             RoomChange::Delete => self.delete(),
+            RoomChange::AddFilter { .. } | RoomChange::RemoveFilter { .. } => self.filters(),
             RoomChange::CreateLink { .. } | RoomChange::RevokeLink { .. } => {}
         }
     }
@@ -195,6 +196,15 @@ impl Plan {
 
     fn setting(&mut self, kind: NoticeKind, text: Option<&str>) {
         self.room.settings_revision = self.step(kind, None, text.map(ToOwned::to_owned));
+        self.settings_changed = true;
+    }
+
+    /// No line: filters are for moderators. The room's row takes the revision, so that posts are decided with the new ones (I10).
+    fn filters(&mut self) {
+        self.room.head = self.room.head.next();
+        self.room.settings_revision = self.room.head;
+        self.room.policy_revision = self.room.head;
+        self.room.filters_revision = self.room.head;
         self.settings_changed = true;
     }
 

@@ -202,8 +202,14 @@ async fn bans_have_a_limit_and_those_who_left_are_not_loaded() {
 async fn two_people_have_one_room_however_they_begin() {
     let test = TestStore::open().await;
     let [ann, bob] = test.people().await;
-    let first =
-        |author, other| FirstDirect { other, room: RoomId::generate(), post: post(author, "hi"), now: noon(), limits: limits() };
+    let first = |author, other| FirstDirect {
+        other,
+        room: RoomId::generate(),
+        post: post(author, "hi"),
+        verdict: Ok(()),
+        now: noon(),
+        limits: limits(),
+    };
     let (from_ann, from_bob) = (first(ann, bob), first(bob, ann));
     let (one, two) = tokio::join!(test.run(from_ann), test.run(from_bob));
     let (one, two) = (one.unwrap(), two.unwrap());

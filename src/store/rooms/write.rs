@@ -127,6 +127,7 @@ pub fn unfounded(id: RoomId, kind: RoomKind, created_by: UserId, now: Timestamp)
         slow_mode: SlowMode::OFF,
         posting: Role::Member,
         blocked: false,
+        filters_revision: Revision::ZERO,
     }
 }
 

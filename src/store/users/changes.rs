@@ -5,12 +5,14 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::{UserRow, lock};
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::order::Revision;
 use crate::domain::text::DisplayName;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
+use crate::store::audit;
 use crate::store::backend::Db;
 use crate::store::columns::{Id, at, name_key, revision};
 use crate::store::error::StoreError;
@@ -81,7 +83,7 @@ pub async fn before_and_now(db: &mut Db, user: UserId) -> Result<Option<(String,
     Ok(before.map(|(_, before)| before).zip(now))
 }
 
-/// Sets a new password; whoever asks has proved to know `known_hash`, or is an administrator.
+/// Sets a new password; whoever asks has proved to know `known_hash`, or is the operator.
 #[derive(Clone)]
 pub struct SetPassword {
     /// Whose password.
@@ -112,8 +114,9 @@ impl Operation for SetPassword {
             each!(db, |c| query.execute(c).await)?;
             if !done {
                 operations::forget(db, &changed_password(self.user)).await?;
-                if let Some(before) = &self.known_hash {
-                    operations::insert(db, &changed_password(self.user), before, self.now).await?;
+                match &self.known_hash {
+                    Some(before) => operations::insert(db, &changed_password(self.user), before, self.now).await?,
+                    None => audit::write(db, &AuditEntry::new(self.now, None, AuditAction::PasswordReset).to(self.user)).await?,
                 }
             }
             let ended = logins::end(db, self.user, logins::Which::Except(self.keep), self.now).await?;
@@ -131,6 +134,8 @@ pub struct Administer {
     pub disabled: Option<bool>,
     /// Make them an administrator, or not any more.
     pub admin: Option<bool>,
+    /// Who asks; `None`: the operator, on the command line.
+    pub by: Option<UserId>,
     /// The present time.
     pub now: Timestamp,
 }
@@ -148,6 +153,17 @@ impl Operation for Administer {
             if before != (row.admin, row.disabled) {
                 raise(&mut row);
                 write(db, &row).await?;
+            }
+            let deeds = [
+                (before.0 != row.admin).then_some(if row.admin { AuditAction::AdminGranted } else { AuditAction::AdminRevoked }),
+                (before.1 != row.disabled).then_some(if row.disabled {
+                    AuditAction::AccountDisabled
+                } else {
+                    AuditAction::AccountEnabled
+                }),
+            ];
+            for action in deeds.into_iter().flatten() {
+                audit::write(db, &AuditEntry::new(self.now, self.by, action).to(self.user)).await?;
             }
             let ended = match row.disabled {
                 true => logins::end(db, self.user, logins::Which::Except(None), self.now).await?,

@@ -43,7 +43,7 @@ async fn lively(test: &TestStore) -> (RoomId, RoomId, UserId) {
     test.say(gone, eve, &["x"]).await;
     test.change(eve, gone, RoomChange::Delete).await.unwrap();
     let direct = RoomId(uuid::Uuid::now_v7());
-    let first = FirstDirect { other: bob, room: direct, post: post(ann, "hi"), now: noon(), limits: limits() };
+    let first = FirstDirect { other: bob, room: direct, post: post(ann, "hi"), verdict: Ok(()), now: noon(), limits: limits() };
     test.run(first).await.unwrap();
     (room, direct, bob)
 }

@@ -6,6 +6,7 @@ pub mod command;
 pub mod database;
 pub mod fill;
 pub mod histories;
+pub mod hook;
 pub mod lock;
 pub mod log;
 pub mod person;

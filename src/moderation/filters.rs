@@ -1,0 +1,235 @@
+//! A set of filters, ready to judge texts: made once when the set changes, asked for every post.
+//!
+//! Must not know: where a set comes from, who may change it.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aho_corasick::AhoCorasick;
+
+use super::{links, words};
+use crate::domain::fault::Fault;
+use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
+use crate::domain::report::ReportReason;
+use unicode_normalization::UnicodeNormalization;
+
+/// What filters, or the hook, say of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Judgement {
+    /// Nothing.
+    #[default]
+    Pass,
+    /// It may be posted, and moderators hear of it.
+    Report(Cause),
+    /// It may not be posted.
+    Refuse(Fault),
+}
+
+/// Why the server reports a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Filter or hook.
+    pub reason: ReportReason,
+    /// Which pattern, or what the hook says.
+    pub text: Option<String>,
+}
+
+impl Judgement {
+    /// The stricter of two; of two alike the first.
+    #[must_use]
+    pub fn or_stricter(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Refuse(_) => self,
+            Self::Pass => other(),
+            Self::Report(_) => match other() {
+                refused @ Self::Refuse(_) => refused,
+                Self::Pass | Self::Report(_) => self,
+            },
+        }
+    }
+}
+
+/// Filters as one thing to ask.
+#[derive(Default)]
+pub struct Filters {
+    words: Option<AhoCorasick>,
+    /// What follows each pattern of `words`, in their order.
+    of_words: Vec<Rule>,
+    /// By host.
+    links: HashMap<String, Vec<(String, Rule)>>,
+}
+
+struct Rule {
+    action: FilterAction,
+    pattern: String,
+}
+
+impl Rule {
+    fn judgement(&self) -> Judgement {
+        match self.action {
+            FilterAction::Refuse => Judgement::Refuse(Fault::Filtered),
+            FilterAction::Report => Judgement::Report(Cause { reason: ReportReason::Filter, text: Some(self.pattern.clone()) }),
+        }
+    }
+}
+
+impl Filters {
+    /// Makes a set ready. A pattern that cannot match, which no rule of ours has, is left out.
+    ///
+    /// # Panics
+    /// Never: the number of filters and the length of each have limits, far below what an automaton holds.
+    #[must_use]
+    pub fn compile<'a>(all: impl IntoIterator<Item = &'a Filter>) -> Self {
+        let (mut needles, mut filters) = (Vec::new(), Self::default());
+        for FilterRule { kind, pattern, action } in all.into_iter().map(|filter| &filter.rule) {
+            let rule = Rule { action: *action, pattern: pattern.clone() };
+            match kind {
+                FilterKind::Word => {
+                    if let Some(needle) = words::needle(pattern) {
+                        needles.push(needle);
+                        filters.of_words.push(rule);
+                    }
+                }
+                FilterKind::Link => {
+                    if let Some(place) = links::pattern(pattern) {
+                        filters.links.entry(place.host).or_default().push((place.path, rule));
+                    }
+                }
+            }
+        }
+        if !needles.is_empty() {
+            filters.words = Some(AhoCorasick::new(needles).expect("the limits of filters fit an automaton"));
+        }
+        filters
+    }
+
+    /// What the set says of a text: the strictest of all that match.
+    #[must_use]
+    pub fn judge(&self, text: &str) -> Judgement {
+        self.judge_words(text).or_stricter(|| self.judge_links(text))
+    }
+
+    fn judge_words(&self, text: &str) -> Judgement {
+        let Some(words) = &self.words else { return Judgement::Pass };
+        let folded = words::folded(text);
+        let found = words.find_overlapping_iter(&folded).filter_map(|found| self.of_words.get(found.pattern().as_usize()));
+        strictest(found)
+    }
+
+    fn judge_links(&self, text: &str) -> Judgement {
+        if self.links.is_empty() {
+            return Judgement::Pass;
+        }
+        let places = links::places(text);
+        let found = places.iter().flat_map(|place| {
+            let of_hosts = place.hosts().filter_map(|host| self.links.get(host)).flatten();
+            of_hosts.filter(|(path, _)| place.is_below(path)).map(|(_, rule)| rule)
+        });
+        strictest(found)
+    }
+}
+
+/// Looks no further once something refuses.
+fn strictest<'a>(found: impl Iterator<Item = &'a Rule>) -> Judgement {
+    let mut strictest = Judgement::Pass;
+    for rule in found {
+        strictest = strictest.or_stricter(|| rule.judgement());
+        if matches!(strictest, Judgement::Refuse(_)) {
+            break;
+        }
+    }
+    strictest
+}
+
+impl fmt::Debug for Filters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filters({} words, {} hosts)", self.of_words.len(), self.links.len())
+    }
+}
+
+/// A rule whose pattern can match.
+///
+/// # Errors
+/// [`Fault::TextEmpty`], [`Fault::TextTooLong`]; [`Fault::BadRequest`] if there is no word, or no host, in it.
+pub fn rule(kind: FilterKind, pattern: &str, action: FilterAction) -> Result<FilterRule, Fault> {
+    let pattern: String = pattern.trim().nfc().collect();
+    if pattern.is_empty() {
+        return Err(Fault::TextEmpty);
+    }
+    if pattern.chars().count() > FilterRule::MAX_CHARS {
+        return Err(Fault::TextTooLong);
+    }
+    let matches = match kind {
+        FilterKind::Word => words::needle(&pattern).is_some(),
+        FilterKind::Link => links::pattern(&pattern).is_some(),
+    };
+    let fits = matches && !pattern.chars().any(char::is_control);
+    if fits { Ok(FilterRule { kind, pattern, action }) } else { Err(Fault::BadRequest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{FilterId, UserId};
+    use chrono::DateTime;
+
+    fn set(rules: &[(FilterKind, &str, FilterAction)]) -> Filters {
+        let filter = |(kind, pattern, action): &(FilterKind, &str, FilterAction)| Filter {
+            id: FilterId::generate(),
+            room: None,
+            rule: rule(*kind, pattern, *action).unwrap(),
+            created_by: UserId::generate(),
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        let filters: Vec<_> = rules.iter().map(filter).collect();
+        Filters::compile(&filters)
+    }
+
+    #[test]
+    fn the_strictest_of_all_that_match_counts() {
+        use FilterAction::{Refuse, Report};
+        use FilterKind::{Link, Word};
+        let filters = set(&[
+            (Word, "odd", Report),
+            (Word, "bad", Refuse),
+            (Word, "odd bad", Report),
+            (Link, "example.org", Report),
+            (Link, "example.org/bad", Refuse),
+        ]);
+        let reported = |pattern: &str| Judgement::Report(Cause { reason: ReportReason::Filter, text: Some(pattern.to_owned()) });
+        let refused = || Judgement::Refuse(Fault::Filtered);
+        let table = [
+            ("fine", Judgement::Pass),
+            ("odd", reported("odd")),
+            ("odd bad", refused()),
+            ("bad", refused()),
+            ("example.org", reported("example.org")),
+            ("odd example.org", reported("odd")),
+            ("odd example.org/bad", refused()),
+            ("http://www.example.org/bad/x", refused()),
+        ];
+        for (text, expected) in table {
+            assert_eq!(filters.judge(text), expected, "{text}");
+        }
+        assert_eq!(Filters::default().judge("bad"), Judgement::Pass);
+    }
+
+    #[test]
+    fn a_rule_can_match_and_has_a_length() {
+        let refuse = FilterAction::Refuse;
+        assert_eq!(rule(FilterKind::Word, "  ", refuse), Err(Fault::TextEmpty));
+        assert_eq!(rule(FilterKind::Word, "!?", refuse), Err(Fault::BadRequest));
+        assert_eq!(rule(FilterKind::Link, "two words", refuse), Err(Fault::BadRequest));
+        assert_eq!(rule(FilterKind::Word, &"x".repeat(FilterRule::MAX_CHARS + 1), refuse), Err(Fault::TextTooLong));
+        assert_eq!(rule(FilterKind::Word, " spam ", refuse).unwrap().pattern, "spam");
+    }
+
+    #[test]
+    fn thousands_of_filters_are_one_automaton() {
+        let patterns: Vec<String> = (0..5_000).map(|number| format!("word{number} and its long companion {number}")).collect();
+        let rules: Vec<_> = patterns.iter().map(|pattern| (FilterKind::Word, pattern.as_str(), FilterAction::Refuse)).collect();
+        let filters = set(&rules);
+        assert_eq!(filters.judge("say word4999 and its long companion 4999 now"), Judgement::Refuse(Fault::Filtered));
+        assert_eq!(filters.judge("say word4999 and its long companion 4998 now"), Judgement::Pass);
+    }
+}
