@@ -38,4 +38,5 @@ pub mod rooms;
 pub mod routes;
 pub mod schema;
 pub mod silences;
+pub mod typing;
 pub mod users;

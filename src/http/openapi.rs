@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi};
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
     accounts, admin, administration, audit, changing, filters, health, invitations, logins, members, messages, presence, reading,
-    receipts, relations, reports, rooms, silences, users,
+    receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, FilterId, LinkId, ReportId, RoomId, UserId};
@@ -40,7 +40,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         rooms::create, rooms::find, rooms::get, rooms::update, rooms::delete, rooms::create_group, rooms::mine,
         members::join, members::leave, members::list, members::set_role, members::kick, members::bans, members::ban,
         members::unban, members::transfer,
-        silences::list, silences::silence, silences::unsilence, silences::typing,
+        silences::list, silences::silence, silences::unsilence, typing::typing,
         invitations::invite, invitations::uninvite, invitations::decline, invitations::create_link, invitations::list_links,
         invitations::revoke_link, invitations::redeem,
         messages::post, messages::history, messages::get, messages::notices, messages::changes, messages::post_direct,

@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::parts::Parts;
 use super::{
     accounts, admin, administration, audit, changing, docs, filters, health, input, invitations, logins, members, messages,
-    openapi, presence, reading, receipts, relations, reports, rooms, silences, users,
+    openapi, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -105,7 +105,7 @@ routes! {
     get    "/api/v1/rooms/{room}/pins"                 => changing::pins;
     get    "/api/v1/rooms/{room}/notices"              => messages::notices;
     get    "/api/v1/rooms/{room}/changes"              => messages::changes;
-    post   "/api/v1/rooms/{room}/typing"               => silences::typing;
+    post   "/api/v1/rooms/{room}/typing"               => typing::typing;
     post   "/api/v1/direct/{user}/messages"            => messages::post_direct;
 
     // What should not be said.

@@ -1,19 +1,18 @@
-//! Who may not post in a room for a while: silence, list, end; and typing, which is a way of speaking, too.
+//! Who may not post in a room for a while: silence, list, end.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::error::Problem;
-use super::input::{Maybe, page_rows};
+use super::input::page_rows;
 use super::members::MemberView;
 use super::page::{self, PageOf};
 use super::parts::Parts;
 use super::rooms::{change, standing};
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::order::Seq;
 use crate::domain::room::RoomChange;
 use crate::domain::time::Timestamp;
 use crate::policy;
@@ -40,16 +39,6 @@ pub struct ListSilences {
     /// How many people.
     #[serde(default)]
     limit: Option<usize>,
-}
-
-/// Where somebody types.
-#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WhereTyped {
-    /// The thread; absent: none.
-    #[serde(default)]
-    #[schema(value_type = Option<u64>)]
-    thread: Option<Seq>,
 }
 
 /// Keep somebody from posting for a while; they read on
@@ -100,17 +89,4 @@ pub async fn list(
     let place = last.and_then(|last| Some((last.silenced_until?, last.user)));
     let items = found.items.into_iter().map(|named| MemberView::new(named, false)).collect();
     Ok(HttpResponse::Ok().json(PageOf::new(items, "silences", place)))
-}
-
-/// Tell those who look at a room that I am typing; not stored
-#[utoipa::path(post, path = "/api/v1/rooms/{room}/typing", tag = "messages", params(("room" = RoomId, Path)),
-    request_body = Option<WhereTyped>, responses((status = 204)))]
-pub async fn typing(
-    parts: web::Data<Parts>,
-    caller: Caller,
-    room: web::Path<RoomId>,
-    Maybe(at): Maybe<WhereTyped>,
-) -> Result<HttpResponse, Problem> {
-    parts.rooms.typing(*room, caller.0.user, at.thread).await??;
-    Ok(HttpResponse::NoContent().finish())
 }

@@ -64,3 +64,47 @@ pub fn may_moderate(room: &Room, member: Option<&Member>, admin: bool) -> Result
     let moderates = member.is_some_and(|member| member.role >= Role::Moderator);
     if moderates && matches!(room.kind, RoomKind::Public | RoomKind::Private) { Ok(()) } else { Err(Fault::NotAllowed) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{RoomId, UserId};
+    use crate::domain::room::{HistoryRule, SlowMode};
+    use chrono::DateTime;
+
+    #[test]
+    fn receipts_are_for_small_rooms_and_for_direct_rooms_and_groups_of_any_size() {
+        let room = |kind, member_count| Room {
+            id: RoomId::generate(),
+            kind,
+            name: "hall".into(),
+            topic: String::new(),
+            history: HistoryRule::All,
+            archived: false,
+            deleted: false,
+            created_by: UserId::generate(),
+            created_at: DateTime::UNIX_EPOCH,
+            last_seq: Seq(0),
+            head: Revision(3),
+            policy_revision: Revision(1),
+            settings_revision: Revision(1),
+            last_created_at: DateTime::UNIX_EPOCH,
+            member_count,
+            slow_mode: SlowMode::OFF,
+            posting: Role::Member,
+            blocked: false,
+            filters_revision: Revision::ZERO,
+        };
+        let table = [
+            (RoomKind::Public, 20, true),
+            (RoomKind::Public, 21, false),
+            (RoomKind::Private, 20, true),
+            (RoomKind::Private, 21, false),
+            (RoomKind::Group, 21, true),
+            (RoomKind::Direct, 2, true),
+        ];
+        for (kind, members, shown) in table {
+            assert_eq!(shows_receipts(&room(kind, members), 20), shown, "{kind:?} of {members}");
+        }
+    }
+}
