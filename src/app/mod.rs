@@ -22,6 +22,7 @@ use crate::auth::token::TokenKeys;
 use crate::config::secrets::SecretsError;
 use crate::config::{Config, Secrets};
 use crate::delivery::handle::Relays;
+use crate::domain::ids::Epoch;
 use crate::domain::time::Clock;
 use crate::faults;
 use crate::folder::{DataFolder, FolderError};
@@ -156,27 +157,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         rates: rates.clone(),
         settings: Arc::clone(&config),
     });
-    let Parts { relays, persistence, rooms, presence, reading, accounts, moderation } = parts;
-    let hurry = reading.clone();
-    let counting = rates.clone();
-    let count: Count = Arc::new(move |user, what| match what {
-        Counted::Post => counting.post(user),
-        Counted::Command => counting.command(user),
-        Counted::Report => counting.report(user),
-    });
-    let neighbours = Neighbours {
-        epoch,
-        accounts,
-        rooms,
-        presence,
-        reading,
-        store: store.clone(),
-        heads: Heads::of_store(store.clone()),
-        moderation,
-        page_rows: PageRows { default: config.limits.page_default, max: config.limits.page_max },
-        count,
-        text_max: config.limits.text_max.as_usize(),
-    };
+    let neighbours = neighbours(&parts, &config, &store, epoch, &rates);
+    let Parts { relays, persistence, reading, .. } = parts;
     let workers = Workers::start(workers::Parts {
         config: Arc::clone(&config),
         clock,
@@ -199,11 +181,34 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         store,
         node,
         persistence,
-        reading: hurry,
+        reading,
         state,
         gate,
         workers,
     })
+}
+
+/// Whom sessions ask.
+fn neighbours(parts: &Parts, config: &Config, store: &Store, epoch: Epoch, rates: &Rates) -> Neighbours {
+    let counting = rates.clone();
+    let count: Count = Arc::new(move |user, what| match what {
+        Counted::Post => counting.post(user),
+        Counted::Command => counting.command(user),
+        Counted::Report => counting.report(user),
+    });
+    Neighbours {
+        epoch,
+        accounts: parts.accounts.clone(),
+        rooms: parts.rooms.clone(),
+        presence: parts.presence.clone(),
+        reading: parts.reading.clone(),
+        store: store.clone(),
+        heads: Heads::of_store(store.clone()),
+        moderation: parts.moderation.clone(),
+        page_rows: PageRows { default: config.limits.page_default, max: config.limits.page_max },
+        count,
+        text_max: config.limits.text_max.as_usize(),
+    }
 }
 
 /// What hangs below the root, save the workers.

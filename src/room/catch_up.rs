@@ -35,7 +35,10 @@ const GAP_PATIENCE: Duration = Duration::from_millis(20);
 /// A room sees everything; what a viewer may not see is left out by whoever shows it.
 const EVERYTHING: Sight = Sight { from_seq: Seq::ZERO, joined_revision: Revision::ZERO };
 
-type Loaded = Result<Option<(Room, Vec<Member>, Arc<Filters>)>, StoreError>;
+/// A room with its people and its filters.
+type Whole = (Room, Vec<Member>, Arc<Filters>);
+
+type Loaded = Result<Option<Whole>, StoreError>;
 
 /// What the relays say they appended last.
 type Lasts = Vec<(RelayHandle, Option<Revision>)>;
@@ -103,7 +106,7 @@ impl RoomActor {
         ctx.spawn(load.into_actor(self).map(|loaded, room, ctx| room.reloaded(loaded.ok().and_then(Result::ok), ctx)));
     }
 
-    fn reloaded(&mut self, loaded: Option<Option<(Room, Vec<Member>, Arc<Filters>)>>, ctx: &mut Context<Self>) {
+    fn reloaded(&mut self, loaded: Option<Option<Whole>>, ctx: &mut Context<Self>) {
         let Some(awake) = &mut self.awake else { return };
         awake.reloading = false;
         let stale: Vec<PostGroup> = std::mem::take(&mut awake.stale);
