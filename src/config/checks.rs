@@ -5,6 +5,7 @@ use std::{fmt::Debug, time::Duration};
 use toml::Value;
 
 use super::{ByteSize, Config, layers::Layers, units};
+use crate::domain::preference::Keyword;
 use crate::domain::text::{DisplayName, UserName};
 
 /// Settings for which zero means something; for all others it would stop the server from working at all.
@@ -159,7 +160,7 @@ fn in_the_store(Config { database, limits, conversation, .. }: &Config) -> Vec<R
     ]
 }
 
-fn elsewhere(Config { accounts, presence, supervision, filter_hook, .. }: &Config) -> Vec<Rule> {
+fn elsewhere(Config { accounts, limits, presence, supervision, filter_hook, .. }: &Config) -> Vec<Rule> {
     vec![
         (
             "filter_hook.url",
@@ -181,6 +182,7 @@ fn elsewhere(Config { accounts, presence, supervision, filter_hook, .. }: &Confi
             accounts.display_name_max <= DisplayName::MAX_CHARS,
             format!("expected at most {}", DisplayName::MAX_CHARS),
         ),
+        ("limits.keyword_max", limits.keyword_max <= Keyword::MAX_CHARS, format!("expected at most {}", Keyword::MAX_CHARS)),
         (
             "accounts.user_name_min",
             accounts.user_name_min <= accounts.user_name_max,

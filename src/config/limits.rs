@@ -36,6 +36,12 @@ pub struct Limits {
     pub filters_per_room: usize,
     /// Filters that hold in every room.
     pub filters_everywhere: usize,
+    /// Drafts one user has kept.
+    pub drafts_per_user: usize,
+    /// Keywords one user wants to be told of.
+    pub keywords_per_user: usize,
+    /// Longest keyword in characters, at most 64.
+    pub keyword_max: usize,
     /// Longest life of an invite link.
     #[serde(deserialize_with = "duration")]
     pub invite_link_ttl_max: Duration,

@@ -4,6 +4,7 @@
 //! Must not know: actors, tables, JSON shapes (only the ids and small words derive serde), clocks (`now` is a parameter).
 
 pub mod audit;
+pub mod draft;
 pub mod emoji;
 pub mod fault;
 pub mod filter;

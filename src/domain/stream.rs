@@ -1,7 +1,9 @@
 //! The user stream: what is a person's own, numbered for them alone (I7).
 
+use super::draft::Draft;
 use super::member::Member;
 use super::order::Revision;
+use super::preference::{Preferences, RoomPreferences, ThreadPreferences};
 use super::reading::ReadMark;
 use super::relation::{Refetch, Relation};
 use super::room::Room;
@@ -39,6 +41,14 @@ pub enum StreamItem {
     },
     /// Up to where the person has read a room; keyed by the room.
     ReadMark(ReadMark),
+    /// What the person prefers of a room; keyed by the room.
+    RoomPreferences(RoomPreferences),
+    /// What the person prefers of a thread; keyed by room and thread.
+    ThreadPreferences(ThreadPreferences),
+    /// What the person prefers altogether.
+    Preferences(Box<Preferences>),
+    /// What the person has begun to write; keyed by room and thread.
+    Draft(Draft),
 }
 
 impl StreamItem {
@@ -50,6 +60,10 @@ impl StreamItem {
             Self::Profile { revision, .. } => *revision,
             Self::Relation { relation, .. } => relation.revision,
             Self::ReadMark(mark) => mark.revision,
+            Self::RoomPreferences(of) => of.revision,
+            Self::ThreadPreferences(of) => of.revision,
+            Self::Preferences(of) => of.revision,
+            Self::Draft(draft) => draft.revision,
         }
     }
 }

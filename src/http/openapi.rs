@@ -12,8 +12,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, audit, changing, filters, health, invitations, logins, members, messages, presence, reading,
-    receipts, relations, reports, rooms, silences, typing, users,
+    accounts, admin, administration, audit, changing, drafts, filters, health, invitations, logins, members, messages,
+    preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, FilterId, LinkId, ReportId, RoomId, UserId};
@@ -33,6 +33,8 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         accounts::register, accounts::me, accounts::change_me, accounts::delete_me, accounts::change_password,
         logins::log_in, logins::refresh, logins::list, logins::end_all, logins::end_current, logins::end_one,
         users::find, users::one,
+        preferences::mine, preferences::change_mine, preferences::of_room, preferences::set_of_room,
+        preferences::of_thread, preferences::set_of_thread, drafts::list, drafts::keep, drafts::throw_away,
         reading::read, reading::read_all, receipts::list,
         relations::list, relations::block, relations::unblock, relations::mute, relations::unmute,
         administration::users, administration::user, administration::change_user, administration::invite,

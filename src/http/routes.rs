@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::guard::guard;
 use super::parts::Parts;
 use super::{
-    accounts, admin, administration, audit, changing, docs, filters, health, input, invitations, logins, members, messages,
-    openapi, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
+    accounts, admin, administration, audit, changing, docs, drafts, filters, health, input, invitations, logins, members,
+    messages, openapi, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -54,6 +54,17 @@ routes! {
     delete "/api/v1/me/blocks/{user}"                  => relations::unblock;
     put    "/api/v1/me/mutes/{user}"                   => relations::mute;
     delete "/api/v1/me/mutes/{user}"                   => relations::unmute;
+
+    // What I prefer, and have begun to write.
+    get    "/api/v1/me/preferences"                    => preferences::mine;
+    patch  "/api/v1/me/preferences"                    => preferences::change_mine;
+    get    "/api/v1/rooms/{room}/preferences"          => preferences::of_room;
+    put    "/api/v1/rooms/{room}/preferences"          => preferences::set_of_room;
+    get    "/api/v1/rooms/{room}/threads/{seq}/preferences" => preferences::of_thread;
+    put    "/api/v1/rooms/{room}/threads/{seq}/preferences" => preferences::set_of_thread;
+    get    "/api/v1/me/drafts"                         => drafts::list;
+    put    "/api/v1/me/drafts/{room}"                  => drafts::keep;
+    delete "/api/v1/me/drafts/{room}"                  => drafts::throw_away;
 
     // Rooms.
     post   "/api/v1/rooms"                             => rooms::create;

@@ -3,6 +3,7 @@
 use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
+use super::v1::own::{Draft, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
 use super::v1::push::{
     Changes, Membership, Presence, PresenceState, Push, ReadMark, Receipt, Receipts, Reconnect, Relation, TokenExpiring, Typing,
     Unsubscribed, UserChanges, UserItem, UserPresence,
@@ -12,6 +13,7 @@ use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::{self as domain, NoticeKind};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::preference::{DirectRule, FOREVER, Following, Notify};
 use crate::domain::room::{HistoryRule, RoomKind};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -189,8 +191,39 @@ fn own_items() -> Value {
     let relation =
         Relation { revision: Revision(43), user: id("b2"), blocked: true, muted: false, rooms: vec![id("1")], every_room: false };
     let mark = ReadMark { revision: Revision(44), room: id("1"), seq: Seq(12) };
-    let items = vec![UserItem::Relation(relation), UserItem::ReadMark(mark)];
-    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(44), items }))
+    let of_room =
+        RoomPreferences { revision: Revision(45), room: id("1"), muted_until: Some(Until(FOREVER)), notify: Notify::Mentions };
+    let of_thread = ThreadPreferences {
+        revision: Revision(46),
+        room: id("1"),
+        thread: Seq(12),
+        following: Following::Yes,
+        muted_until: Some(Until("2026-11-23T10:00:00Z".parse().unwrap())),
+    };
+    let preferences = Preferences {
+        revision: Revision(47),
+        receipts: true,
+        direct: DirectRule::SharedRooms,
+        quiet: Some(Quiet { from: 1320, until: 420 }),
+        notify: Notify::Default,
+        keywords: vec!["tea".into()],
+    };
+    let draft = Draft {
+        revision: Revision(48),
+        room: id("1"),
+        thread: Some(Seq(12)),
+        text: "I was just".into(),
+        changed_at: at("10:00:03"),
+    };
+    let items = vec![
+        UserItem::Relation(relation),
+        UserItem::ReadMark(mark),
+        UserItem::RoomPreferences(of_room),
+        UserItem::ThreadPreferences(of_thread),
+        UserItem::Preferences(preferences),
+        UserItem::Draft(draft),
+    ];
+    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(48), items }))
 }
 
 fn post_refused() -> Value {

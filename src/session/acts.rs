@@ -25,7 +25,11 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         | Act::Unmute(_)
         | Act::Read(_)
         | Act::ReadAll(_)
-        | Act::Delivered(_)) => own_acts::carry_out(node, actor, act).await,
+        | Act::Delivered(_)
+        | Act::SetRoomPreferences(_)
+        | Act::SetThreadPreferences(_)
+        | Act::SetDraft(_)
+        | Act::SetPreferences(_)) => own_acts::carry_out(node, actor, act).await,
         Act::Edit(edit) => {
             let text = MessageText::parse(edit.text, node.text_max)?;
             let change = MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) };

@@ -1,4 +1,5 @@
-//! What a person does over a socket with what is their own: how they stand to others, up to where they have read.
+//! What a person does over a socket with what is their own: how they stand to others, up to where they have read, what they prefer and
+//! have begun to write.
 //!
 //! Must not know: sessions, frames.
 
@@ -7,11 +8,14 @@ use super::own::Hearing;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::Seq;
+use crate::domain::preference::{RoomPreferences, ThreadPreferences};
 use crate::domain::reading::Progress;
 use crate::domain::relation::RelationChange;
 use crate::domain::user::Actor;
 use crate::protocol::v1::act::Act;
-use crate::protocol::v1::own_act::{Block, Delivered, Mute, Read, ReadAll, Unblock, Unmute};
+use crate::protocol::v1::own_act::{
+    Block, Delivered, Mute, Read, ReadAll, SetDraft, SetRoomPreferences, SetThreadPreferences, Unblock, Unmute,
+};
 use crate::protocol::v1::reply::Done;
 
 /// Does it and says what came of it. Acts that are not of this kind are refused.
@@ -25,6 +29,26 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         Act::Delivered(Delivered { room, seq }) => report(&node, actor, room, Progress { read: Seq::ZERO, delivered: seq }).await,
         Act::ReadAll(ReadAll {}) => {
             node.reading.read_all(actor.user).await?;
+            Ok(Done::Nothing {})
+        }
+        Act::SetRoomPreferences(SetRoomPreferences { room, muted_until, notify }) => {
+            let muted_until = muted_until.map(|until| until.0);
+            let wanted = RoomPreferences { muted_until, notify, ..RoomPreferences::none(room) };
+            node.accounts.set_room_preferences(actor.user, wanted).await?;
+            Ok(Done::Nothing {})
+        }
+        Act::SetThreadPreferences(SetThreadPreferences { room, thread, following, muted_until }) => {
+            let muted_until = muted_until.map(|until| until.0);
+            let wanted = ThreadPreferences { following, muted_until, ..ThreadPreferences::none(room, thread) };
+            node.accounts.set_thread_preferences(actor.user, wanted).await?;
+            Ok(Done::Nothing {})
+        }
+        Act::SetDraft(SetDraft { room, thread, text }) => {
+            node.accounts.set_draft(actor.user, room, thread, text).await?;
+            Ok(Done::Nothing {})
+        }
+        Act::SetPreferences(new) => {
+            node.accounts.change_preferences(actor.user, new).await?;
             Ok(Done::Nothing {})
         }
         _ => Err(Fault::UnknownCommand.into()),

@@ -16,7 +16,7 @@ use crate::domain::ids::{AuditId, ClientId, Epoch, FilterId, LinkId, LoginId, No
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::NoticeKind;
 use crate::domain::order::{Revision, Seq};
-use crate::domain::preference::DirectRule;
+use crate::domain::preference::{DirectRule, Following, Notify};
 use crate::domain::report::{ReportReason, ReportState};
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::time::Timestamp;
@@ -99,6 +99,8 @@ codes!(HistoryRule { All = 0, SinceJoining = 1 });
 codes!(MemberState { Invited = 0, Joined = 1, Left = 2, Banned = 3 });
 // The highest role first, which is the order of member pages.
 codes!(Role { Owner = 0, Moderator = 1, Member = 2 });
+codes!(Notify { Default = 0, All = 1, Mentions = 2, Nothing = 3 });
+codes!(Following { Default = 0, Yes = 1, No = 2 });
 codes!(DirectRule { Everyone = 0, SharedRooms = 1, Nobody = 2 });
 codes!(NoticeKind {
     Created = 0,

@@ -29,6 +29,7 @@ type Answers = [&'static str; 6];
 /// First in a public room, then in a private one.
 type Rule = (Answers, Answers);
 
+const EVERYBODY: Rule = ([OK; 6], [OK; 6]);
 const WHO_MAY_FIND: Rule = ([OK; 6], [NOT_FOUND, OK, OK, OK, NOT_FOUND, NOT_FOUND]);
 const WHO_MAY_JOIN: Rule = ([OK, OK, OK, OK, BANNED, OK], [NOT_FOUND, OK, OK, OK, BANNED, NOT_FOUND]);
 const WITH_A_LINK: Rule = ([OK, OK, OK, OK, BANNED, OK], [OK, OK, OK, OK, BANNED, OK]);
@@ -103,6 +104,12 @@ fn table() -> Vec<Row> {
         row("post", "/api/v1/rooms/{room}/typing", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/receipts", Value::Null, MEMBERS),
         row("put", "/api/v1/rooms/{room}/read", json!({"seq": 1}), MEMBERS),
+        row("get", "/api/v1/rooms/{room}/preferences", Value::Null, MEMBERS),
+        row("put", "/api/v1/rooms/{room}/preferences", json!({"muted_until": "forever"}), MEMBERS),
+        row("get", "/api/v1/rooms/{room}/threads/{seq}/preferences", Value::Null, MEMBERS),
+        row("put", "/api/v1/rooms/{room}/threads/{seq}/preferences", json!({"following": "yes"}), MEMBERS),
+        row("put", "/api/v1/me/drafts/{room}", json!({"text": "so far"}), MEMBERS),
+        row("delete", "/api/v1/me/drafts/{room}", Value::Null, EVERYBODY),
         row("get", "/api/v1/rooms/{room}/messages", Value::Null, MEMBERS),
         row("get", "/api/v1/rooms/{room}/messages/{seq}", Value::Null, MEMBERS),
         // The owner has said it.

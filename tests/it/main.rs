@@ -23,6 +23,7 @@ mod moderation;
 mod openapi;
 mod own;
 mod people;
+mod preferences;
 mod presence;
 mod promises;
 mod rates;

@@ -28,6 +28,11 @@ async fn what_is_a_persons_own_is_set_again_without_a_revision() {
         (Method::PUT, format!("rooms/{kitchen}/read"), json!({"seq": 1})),
         (Method::PUT, format!("rooms/{garden}/read"), json!({"seq": 2, "delivered": 2})),
         (Method::PUT, "me/read".to_owned(), json!({})),
+        (Method::PUT, format!("rooms/{kitchen}/preferences"), json!({"muted_until": "2030-01-01T00:00:00.1234567Z"})),
+        (Method::PUT, format!("rooms/{kitchen}/threads/1/preferences"), json!({"following": "no"})),
+        (Method::PATCH, "me/preferences".to_owned(), json!({"keywords": ["b", "a", "A"], "quiet": {"from": 0, "until": 60}})),
+        (Method::PUT, format!("me/drafts/{kitchen}?thread=1"), json!({"text": "so far"})),
+        (Method::DELETE, format!("me/drafts/{kitchen}?thread=1"), Value::Null),
     ];
     for (method, path, body) in routes {
         let before = head(&ann).await;
@@ -48,6 +53,10 @@ async fn what_is_a_persons_own_is_set_again_without_a_revision() {
         ("unmute", json!({"user": user})),
         ("read", json!({"room": kitchen, "seq": 3})),
         ("read_all", json!({})),
+        ("set_room_preferences", json!({"room": kitchen, "muted_until": "forever", "notify": "all"})),
+        ("set_thread_preferences", json!({"room": kitchen, "thread": 2, "following": "yes"})),
+        ("set_preferences", json!({"quiet": null, "receipts": false})),
+        ("set_draft", json!({"room": garden, "text": "so far"})),
     ];
     for (name, body) in commands {
         let before = head(&ann).await;

@@ -2,7 +2,10 @@
 //! route for each. What concerns the connection itself, and posts, whose order counts, are in [`super::command`].
 
 use super::moderation_acts::{AddFilter, Audit, Filters, GetReport, HandleReport, RemoveFilter, Report, Reports};
-use super::own_act::{Block, Delivered, Mute, Read, ReadAll, Unblock, Unmute};
+use super::own::SetPreferences;
+use super::own_act::{
+    Block, Delivered, Mute, Read, ReadAll, SetDraft, SetRoomPreferences, SetThreadPreferences, Unblock, Unmute,
+};
 use super::room_act::{
     Ban, ChangeRoom, Decline, DeleteRoom, Invite, Join, Kick, Leave, SetRole, Silence, Transfer, Typing, Unban, Uninvite,
     Unsilence,
@@ -117,6 +120,14 @@ acts! {
     AddFilter => "add_filter";
     /// Remove a filter.
     RemoveFilter => "remove_filter";
+    /// Set what one prefers of a room.
+    SetRoomPreferences => "set_room_preferences";
+    /// Set what one prefers of a thread.
+    SetThreadPreferences => "set_thread_preferences";
+    /// Keep what one has begun to write, or throw it away.
+    SetDraft => "set_draft";
+    /// Change what one prefers altogether.
+    SetPreferences => "set_preferences";
 }
 
 /// `edit`.

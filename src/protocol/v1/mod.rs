@@ -8,6 +8,7 @@ pub mod command;
 pub mod item;
 pub mod moderation;
 pub mod moderation_acts;
+pub mod own;
 pub mod own_act;
 pub mod push;
 pub mod reply;

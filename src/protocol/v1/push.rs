@@ -1,6 +1,7 @@
 //! What the server sends by itself.
 
 use super::item::{Item, Room, User};
+use super::own::{Draft, Preferences, RoomPreferences, ThreadPreferences};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
@@ -87,6 +88,14 @@ pub enum UserItem {
     Relation(Relation),
     /// Up to where I have read a room; keyed by the room.
     ReadMark(ReadMark),
+    /// What I prefer of a room; keyed by the room.
+    RoomPreferences(RoomPreferences),
+    /// What I prefer of a thread; keyed by room and thread.
+    ThreadPreferences(ThreadPreferences),
+    /// What I prefer altogether.
+    Preferences(Preferences),
+    /// What I have begun to write; keyed by room and thread.
+    Draft(Draft),
 }
 
 impl From<&stream::StreamItem> for UserItem {
@@ -97,6 +106,10 @@ impl From<&stream::StreamItem> for UserItem {
                 Self::Profile(Profile { revision: *revision, user: user.into(), invisible: user.invisible, admin: user.admin })
             }
             stream::StreamItem::ReadMark(mark) => Self::ReadMark(mark.into()),
+            stream::StreamItem::RoomPreferences(of) => Self::RoomPreferences(of.into()),
+            stream::StreamItem::ThreadPreferences(of) => Self::ThreadPreferences(of.into()),
+            stream::StreamItem::Preferences(of) => Self::Preferences((&**of).into()),
+            stream::StreamItem::Draft(draft) => Self::Draft(draft.into()),
             stream::StreamItem::Relation { relation, refetch } => {
                 let (rooms, every_room) = match refetch {
                     Some(Refetch::Rooms(rooms)) => (rooms.clone(), false),

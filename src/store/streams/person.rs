@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::members::memberships;
 use crate::store::rows::{MemberRow, RoomRow};
 use crate::store::schema::{members, rooms};
-use crate::store::{people, read_marks, relations};
+use crate::store::{drafts, people, preferences, read_marks, relations};
 
 /// What changed in a user stream after `from`: at most `max`, unless one item alone is more. `to` is the head if that was all.
 ///
@@ -49,6 +49,12 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
     let is_all = |items: &Vec<StreamItem>| items.len() as u64 >= revisions;
     if !is_all(&items) {
         items.extend(read_marks::changed(db, user, span, limit).await?);
+    }
+    if !is_all(&items) {
+        items.extend(drafts::changed(db, user, span, limit).await?);
+    }
+    if !is_all(&items) {
+        items.extend(preferences::changed(db, user, span, limit).await?);
     }
     if !is_all(&items) {
         items.extend(relations::changed(db, user, span, limit, rows).await?);
@@ -82,8 +88,15 @@ async fn standings(
 }
 
 /// What of an item grows with what a person has typed, or with how much it names.
-const fn text_bytes(item: &StreamItem) -> usize {
+fn text_bytes(item: &StreamItem) -> usize {
     match item {
-        StreamItem::Membership(_) | StreamItem::Profile { .. } | StreamItem::Relation { .. } | StreamItem::ReadMark(_) => 0,
+        StreamItem::Draft(draft) => draft.text.as_str().len(),
+        StreamItem::Membership(_)
+        | StreamItem::Profile { .. }
+        | StreamItem::Relation { .. }
+        | StreamItem::ReadMark(_)
+        | StreamItem::RoomPreferences(_)
+        | StreamItem::ThreadPreferences(_)
+        | StreamItem::Preferences(_) => 0,
     }
 }

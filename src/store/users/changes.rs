@@ -19,9 +19,8 @@ use crate::store::error::StoreError;
 use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
 use crate::store::operations::{self, OperationKey};
-use crate::store::read_marks;
-use crate::store::relations;
 use crate::store::schema::users;
+use crate::store::{drafts, preferences, read_marks, relations};
 
 /// Changes how the person is shown.
 #[derive(Clone, Debug)]
@@ -213,6 +212,8 @@ impl Operation for DeleteAccount {
             logins::anonymise(db, self.user).await?;
             relations::forget(db, self.user).await?;
             read_marks::forget(db, self.user).await?;
+            preferences::forget(db, self.user).await?;
+            drafts::forget(db, self.user).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
         })
     }

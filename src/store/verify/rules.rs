@@ -62,6 +62,7 @@ pub const RULES: &[Rule] = &[
         "head_missing",
         "the newest revision is nobody's",
         "SELECT r.id AS room_id, NULL AS user_id, r.head AS number FROM rooms r WHERE NOT (r.deleted AND r.settings_revision = r.head) \
+         AND NOT (r.kind = 2 AND r.policy_revision = r.head) \
          AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.room = r.id AND m.revision = r.head) \
          AND NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.revision = r.head) \
          AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = r.head) {changed}",
@@ -185,6 +186,14 @@ pub const RULES: &[Rule] = &[
          OR NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.user = SUBSTR(r.pair_key, 1, 16)) \
          OR NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.user = SUBSTR(r.pair_key, 17, 16))) {changed}",
     ),
+    rooms(
+        "block_differs",
+        "the direct room is closed without a block between its people, or open in spite of one",
+        "SELECT r.id AS room_id, NULL AS user_id, r.head AS number FROM rooms r WHERE r.kind = 2 \
+         AND NOT EXISTS (SELECT 1 FROM members z WHERE z.room = r.id AND z.state <> 1) \
+         AND r.blocked <> EXISTS (SELECT 1 FROM members x JOIN relations b ON b.user = x.user JOIN members y ON y.user = b.other \
+         WHERE x.room = r.id AND y.room = r.id AND b.blocked) {changed}",
+    ),
     // User streams (I7).
     rooms(
         "stream_behind",
@@ -222,6 +231,15 @@ pub const RULES: &[Rule] = &[
         "the profile lies at a revision that its user's stream has not reached",
         "SELECT NULL AS room_id, u.id AS user_id, u.profile_revision AS number FROM users u \
          WHERE u.profile_revision > u.stream_revision",
+    ),
+    everything(
+        "own_beyond",
+        "something of a person lies at a revision that their stream has not reached",
+        "SELECT NULL AS room_id, o.user AS user_id, o.stream_revision AS number FROM ( \
+         SELECT user, stream_revision FROM relations UNION ALL SELECT user, stream_revision FROM read_marks \
+         UNION ALL SELECT user, stream_revision FROM room_preferences UNION ALL SELECT user, stream_revision FROM thread_preferences \
+         UNION ALL SELECT user, stream_revision FROM drafts UNION ALL SELECT user, stream_revision FROM preferences) o \
+         JOIN users u ON u.id = o.user WHERE o.stream_revision > u.stream_revision",
     ),
     everything(
         "message_without_room",

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use diesel_async::SimpleAsyncConnection;
 
 use super::*;
+use crate::config::Config;
+use crate::domain::relation::RelationChange;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::store::operation::{Operation, Reply};
+use crate::store::relations::SetRelation;
 use crate::store::rooms::FirstDirect;
 use crate::store::testing::{TestStore, limits, noon, post};
 
@@ -45,6 +48,8 @@ async fn lively(test: &TestStore) -> (RoomId, RoomId, UserId) {
     let direct = RoomId(uuid::Uuid::now_v7());
     let first = FirstDirect { other: bob, room: direct, post: post(ann, "hi"), verdict: Ok(()), now: noon(), limits: limits() };
     test.run(first).await.unwrap();
+    let (change, limits) = (RelationChange::BLOCK, (&Config::default().limits).into());
+    test.run(SetRelation { user: ann, other: bob, change, now: noon(), limits }).await.unwrap();
     (room, direct, bob)
 }
 
@@ -90,6 +95,9 @@ async fn each_planted_breach_is_found_under_its_name() {
         ("policy_beyond", "UPDATE rooms SET policy_revision = 100 WHERE id = {room}"),
         ("direct_people", "DELETE FROM members WHERE room = {direct} AND user = {user}"),
         ("direct_people", "UPDATE rooms SET pair_key = NULL WHERE id = {direct}"),
+        ("block_differs", "UPDATE rooms SET blocked = FALSE WHERE id = {direct}"),
+        ("block_differs", "DELETE FROM relations"),
+        ("own_beyond", "UPDATE relations SET stream_revision = 1000"),
         ("stream_behind", "UPDATE users SET stream_revision = 0, profile_revision = 0 WHERE id = {user}"),
         ("stream_twice", "UPDATE members SET stream_revision = 1 WHERE user = {user}"),
         ("ending_forgotten", "DELETE FROM room_endings"),
