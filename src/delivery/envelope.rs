@@ -10,9 +10,10 @@ use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState};
 use crate::domain::message::{Changes, Item};
 use crate::domain::order::{Revision, Seq};
+use crate::policy::{Hidden, seen_item};
 use crate::protocol::v1::push::Push;
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Consecutive revisions of a room with their shared encoding.
@@ -22,6 +23,10 @@ pub struct Envelope {
     /// The lowest message it is about: whoever may see from there on gets the shared frame.
     lowest: Option<Seq>,
     endings: Vec<Ending>,
+    /// Whose words and reactions it holds, sorted: whoever hides none of them gets the shared frame.
+    people: Vec<UserId>,
+    /// Frames for those who hide some of these people, by whom they hide.
+    stubs: Mutex<Vec<(Vec<UserId>, Bytes)>>,
     frame: OnceLock<Bytes>,
     made_at: Instant,
 }
@@ -46,7 +51,11 @@ impl Envelope {
         let lowest = changes.items.iter().filter_map(Item::seq).min();
         let single = changes.from.next() == changes.to;
         let endings = changes.items.iter().filter_map(|item| ending(item, single)).collect();
-        Self { changes, lowest, endings, frame: OnceLock::new(), made_at: Instant::now() }
+        let mut people: Vec<UserId> = changes.items.iter().flat_map(Item::people).collect();
+        people.sort_unstable();
+        people.dedup();
+        let (frame, stubs) = (OnceLock::new(), Mutex::default());
+        Self { changes, lowest, endings, people, stubs, frame, made_at: Instant::now() }
     }
 
     /// Which room.
@@ -85,9 +94,13 @@ impl Envelope {
         &self.endings
     }
 
-    /// Whether somebody who sees messages from `from_seq` on may see all of it.
+    /// Whether somebody who sees messages from `from_seq` on, and not these people, may see all of it.
     #[must_use]
-    pub fn is_open_from(&self, from_seq: Seq) -> bool {
+    pub fn is_open_to(&self, from_seq: Seq, hidden: &Hidden) -> bool {
+        self.is_open_from(from_seq) && (hidden.is_nobody() || hidden.among(&self.people).next().is_none())
+    }
+
+    fn is_open_from(&self, from_seq: Seq) -> bool {
         self.lowest.is_none_or(|lowest| lowest >= from_seq)
     }
 
@@ -97,14 +110,30 @@ impl Envelope {
         self.frame.get_or_init(|| frame::text(&Push::Changes((&self.changes).into()))).clone()
     }
 
-    /// The frame for somebody who sees messages from `from_seq` on: the same revisions, without the messages before.
+    /// The frame for somebody who sees messages from `from_seq` on, and not these people: the same revisions, without the messages before,
+    /// and with a stub for what has these people's words. It is shared by all who hide the same of them.
     #[must_use]
-    pub fn frame_from(&self, from_seq: Seq) -> Bytes {
-        if self.is_open_from(from_seq) {
+    pub fn frame_for(&self, from_seq: Seq, hidden: &Hidden) -> Bytes {
+        if self.is_open_to(from_seq, hidden) {
             return self.frame();
         }
-        let hidden = |item: &&Item| item.seq().is_none_or(|seq| seq >= from_seq);
-        let items = self.changes.items.iter().filter(hidden).cloned().collect();
+        if !self.is_open_from(from_seq) {
+            return self.encode_for(from_seq, hidden);
+        }
+        let whom: Vec<UserId> = hidden.among(&self.people).collect();
+        let mut stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = stubs.iter().find(|(known, _)| *known == whom) {
+            return frame.clone();
+        }
+        let frame = self.encode_for(from_seq, hidden);
+        stubs.push((whom, frame.clone()));
+        frame
+    }
+
+    fn encode_for(&self, from_seq: Seq, hidden: &Hidden) -> Bytes {
+        let seen = |item: &&Item| item.seq().is_none_or(|seq| seq >= from_seq);
+        let items = self.changes.items.iter().filter(seen).cloned();
+        let items = items.filter_map(|item| seen_item(item, hidden)).collect();
         frame::text(&Push::Changes((&Changes { items, ..self.changes_without_items() }).into()))
     }
 

@@ -21,7 +21,7 @@ use crate::domain::fault::Close;
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
 use crate::faults;
-use crate::policy::Sight;
+use crate::policy::{Hidden, Sight};
 use crate::protocol::v1::command::DeviceState;
 use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
@@ -140,6 +140,11 @@ impl LocalRelay {
     #[must_use]
     pub fn unsubscribe(&self, seat: Seat, room: RoomId) -> Option<u64> {
         self.state.borrow_mut().unsubscribe(seat, room)
+    }
+
+    /// From here on the session's person does not see these people, and everybody else (I10).
+    pub fn hide(&self, seat: Seat, hidden: &Hidden) {
+        self.state.borrow_mut().hide(seat, hidden);
     }
 
     /// What the session's device says of its person: tell the presence tracker too. Watches begin and end there alone.

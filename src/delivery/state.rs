@@ -14,7 +14,7 @@ use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
 use crate::faults;
-use crate::policy::Sight;
+use crate::policy::{Hidden, Sight};
 use crate::protocol::v1::command::DeviceState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -97,6 +97,8 @@ pub(super) struct Seated {
     /// How far its person's stream has been sent to it.
     pub(super) stream: Revision,
     pub(super) outbox: Outbox,
+    /// Whom its person does not see.
+    hidden: Hidden,
     pub(super) device: DeviceState,
     pub(super) watches: Vec<UserId>,
 }
@@ -121,6 +123,7 @@ struct Feed {
 struct Subscription {
     outbox: Outbox,
     from_seq: Seq,
+    hidden: Hidden,
     joined: Revision,
     /// While the room's answer is awaited: the newest joining of the person that was seen. An older answer admits nobody.
     rejoined: Revision,
@@ -136,7 +139,8 @@ impl State {
         let seat = Seat(self.last_seat);
         let device = DeviceState::Online;
         let stream = Revision::ZERO;
-        self.seats.insert(seat, Seated { session, user, login, stream, outbox, device, watches: Vec::new() });
+        let hidden = Hidden::default();
+        self.seats.insert(seat, Seated { session, user, login, stream, outbox, hidden, device, watches: Vec::new() });
         self.people.entry(user).or_default().push(seat);
         seat
     }
@@ -149,9 +153,19 @@ impl State {
         }
     }
 
+    /// From here on its person does not see these people, and everybody else.
+    pub(super) fn hide(&mut self, seat: Seat, hidden: &Hidden) {
+        let Some(seated) = self.seats.get_mut(&seat).filter(|seated| seated.hidden != *hidden) else { return };
+        seated.hidden = hidden.clone();
+        for subscription in self.rooms.values_mut().filter_map(|feed| feed.subscriptions.get_mut(&seat)) {
+            subscription.hidden = hidden.clone();
+        }
+    }
+
     /// Begins to receive a room, catching up. Replaces an earlier subscription of the same seat.
     pub(super) fn subscribe(&mut self, seat: Seat, room: RoomId) -> Option<Subscribed> {
-        let outbox = self.seats.get(&seat)?.outbox.clone();
+        let seated = self.seats.get(&seat)?;
+        let (outbox, hidden) = (seated.outbox.clone(), seated.hidden.clone());
         let (feed, first) = match self.rooms.entry(room) {
             Entry::Occupied(entry) => (entry.into_mut(), false),
             Entry::Vacant(entry) => {
@@ -162,7 +176,7 @@ impl State {
         // Until the room has said what may be seen the subscription is not live, so nothing is shown.
         let at = feed.last.unwrap_or(Revision::ZERO);
         let (from_seq, joined, rejoined) = (Seq::ZERO, Revision::ZERO, Revision::ZERO);
-        feed.put(seat, Subscription { outbox, from_seq, joined, rejoined, at, live: false });
+        feed.put(seat, Subscription { outbox, from_seq, hidden, joined, rejoined, at, live: false });
         Some(Subscribed { attachment: feed.attachment, first })
     }
 
@@ -194,7 +208,7 @@ impl State {
         for envelope in feed.tail.iter() {
             // Each begins where the one before it ended: one that reaches further back may show what a page hides (I7).
             if envelope.from() == to && subscription.outbox.waiting_bytes() < space {
-                count += usize::from(subscription.outbox.push(envelope.frame_from(subscription.from_seq)));
+                count += usize::from(subscription.outbox.push(envelope.frame_for(subscription.from_seq, &subscription.hidden)));
                 to = envelope.to();
             }
         }
@@ -260,7 +274,8 @@ impl State {
         let live = feed.subscriptions.iter().filter(|(_, subscription)| subscription.live);
         live.filter(|(seat, subscription)| {
             let viewer = self.seats.get(seat).map(|seated| seated.user);
-            viewer.is_some_and(|viewer| ephemeral.may_reach(viewer, subscription.from_seq))
+            !subscription.hidden.has(ephemeral.author())
+                && viewer.is_some_and(|viewer| ephemeral.may_reach(viewer, subscription.from_seq))
                 && subscription.outbox.offer(ephemeral.frame())
         })
         .count()
@@ -432,10 +447,10 @@ impl Feed {
             if !subscription.live {
                 continue;
             }
-            let frame = if envelope.is_open_from(subscription.from_seq) {
+            let frame = if envelope.is_open_to(subscription.from_seq, &subscription.hidden) {
                 shared.get_or_insert_with(|| envelope.frame()).clone()
             } else {
-                envelope.frame_from(subscription.from_seq)
+                envelope.frame_for(subscription.from_seq, &subscription.hidden)
             };
             count += usize::from(subscription.outbox.push(frame));
         }

@@ -319,10 +319,37 @@ fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
     assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Live);
     let envelope =
         Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });
-    let frame = String::from_utf8_lossy(&envelope.frame_from(Seq(100))).into_owned();
+    let frame = String::from_utf8_lossy(&envelope.frame_for(Seq(100), &Hidden::default())).into_owned();
     assert!(frame.contains(r#""items":[]"#) && !frame.contains("text 5"), "{frame}");
     bench.state.append(&Arc::new(envelope));
     assert_eq!(received(&ann.outbox), [(4, 5)]);
+}
+
+#[test]
+fn who_blocks_the_author_gets_a_stub_that_all_who_do_share_and_no_gap() {
+    let mut bench = Bench::new();
+    let [ann, bob, eve] = [bench.connect(), bench.connect(), bench.connect()];
+    for person in [&ann, &bob, &eve] {
+        bench.follow(person, 4, 2);
+    }
+    let said = message(bench.room, 5);
+    let author = said.people()[0];
+    let hidden = Hidden::of(vec![author, UserId::generate()]);
+    bench.state.hide(ann.seat, &hidden);
+    bench.state.hide(eve.seat, &Hidden::of(vec![author]));
+    let envelope = Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![said.clone()] });
+    let stub = envelope.frame_for(Seq::ZERO, &hidden);
+    let text = String::from_utf8_lossy(&stub).into_owned();
+    assert!(text.contains(r#""hidden":true"#) && !text.contains("text 5"), "{text}");
+    let other = envelope.frame_for(Seq::ZERO, &Hidden::of(vec![author]));
+    assert_eq!(stub.as_ptr(), other.as_ptr(), "who hides the same people shares the bytes");
+    assert_eq!(bench.state.append(&Arc::new(envelope)), Appended::To { count: 3, unused: None });
+    assert_eq!((received(&ann.outbox), received(&bob.outbox), received(&eve.outbox)), (vec![(4, 5)], vec![(4, 5)], vec![(4, 5)]));
+    bench.state.hide(ann.seat, &Hidden::default());
+    let again = Envelope::new(Changes { room: bench.room, from: Revision(5), to: Revision(6), items: vec![said] });
+    bench.state.append(&Arc::new(again));
+    let frames = String::from_utf8_lossy(&wire(&ann.outbox)).into_owned();
+    assert!(frames.contains("text 5"), "who takes the block back sees what is said from then on: {frames}");
 }
 
 #[test]

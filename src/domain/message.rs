@@ -211,6 +211,44 @@ impl Message {
     }
 }
 
+/// A message of which somebody sees nothing but that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stub {
+    /// Its number.
+    pub seq: Seq,
+    /// The room's revision at which it last changed.
+    pub revision: Revision,
+}
+
+/// A message as somebody in particular sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it.
+    Message(Message),
+    /// That it is there: it has the words of somebody they do not see.
+    Stub(Stub),
+}
+
+impl Shown {
+    /// Its number.
+    #[must_use]
+    pub const fn seq(&self) -> Seq {
+        match self {
+            Self::Message(message) => message.seq,
+            Self::Stub(stub) => stub.seq,
+        }
+    }
+
+    /// The message, if it is seen.
+    #[must_use]
+    pub fn message(self) -> Option<Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Stub(_) => None,
+        }
+    }
+}
+
 /// A reaction that came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReactionChange {
@@ -334,6 +372,8 @@ pub struct Notice {
 pub enum Item {
     /// A message, new or changed.
     Message(Message),
+    /// A message of which only this is seen.
+    Stub(Stub),
     /// A reaction that came or went: of the message only that. Where changes are read later, the message comes with all its reactions.
     Reaction(ReactionChange),
     /// A thread that has grown or shrunk: of its first message only that.
@@ -352,6 +392,7 @@ impl Item {
     pub fn revision(&self) -> Revision {
         match self {
             Self::Message(message) => message.revision,
+            Self::Stub(stub) => stub.revision,
             Self::Reaction(change) => change.revision,
             Self::Thread(change) => change.revision,
             Self::Member(member) => member.revision,
@@ -365,9 +406,23 @@ impl Item {
     pub fn seq(&self) -> Option<Seq> {
         match self {
             Self::Message(message) => Some(message.seq),
+            Self::Stub(stub) => Some(stub.seq),
             Self::Reaction(change) => Some(change.seq),
             Self::Thread(change) => Some(change.seq),
             Self::Member(_) | Self::Notice(_) | Self::Room(_) => None,
+        }
+    }
+
+    /// Whose doing is in it that not everybody may see: words and reactions.
+    #[must_use]
+    pub fn people(&self) -> Vec<UserId> {
+        match self {
+            Self::Message(message) => {
+                let reactions = message.more.iter().flat_map(|more| &more.reactions).map(|reaction| reaction.user);
+                message.voices().chain(reactions).collect()
+            }
+            Self::Reaction(change) => vec![change.reaction.user],
+            Self::Stub(_) | Self::Thread(_) | Self::Member(_) | Self::Notice(_) | Self::Room(_) => Vec::new(),
         }
     }
 }

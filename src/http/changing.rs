@@ -9,16 +9,16 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::input::{Maybe, Nothing, page_rows};
 use super::members::Why;
-use super::messages::sight;
+use super::messages::view;
 use super::parts::Parts;
 use super::rooms::standing;
 use crate::domain::emoji::Emoji;
 use crate::domain::fault::Fault;
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Mentions, MessageChange};
+use crate::domain::message::{Mentions, MessageChange, Shown};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::text::MessageText;
-use crate::policy;
+use crate::policy::{self, View};
 use crate::protocol::v1::item;
 use crate::store::{history, threads};
 
@@ -48,9 +48,9 @@ pub struct InThread {
 pub struct ThreadPage {
     /// The message it began with; absent for who may not see that one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<item::Message>,
+    first: Option<item::Shown>,
     /// Messages behind the first, the oldest first.
-    messages: Vec<item::Message>,
+    messages: Vec<item::Shown>,
     /// There are more after these.
     more_after: bool,
 }
@@ -59,7 +59,7 @@ pub struct ThreadPage {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pinned {
     /// The newest first.
-    messages: Vec<item::Message>,
+    messages: Vec<item::Shown>,
 }
 
 /// A text that an edit has replaced.
@@ -155,9 +155,10 @@ pub async fn unpin(parts: web::Data<Parts>, caller: Caller, path: InRoom) -> Res
 pub async fn edits(parts: web::Data<Parts>, caller: Caller, path: InRoom) -> Result<HttpResponse, Problem> {
     let (room, seq) = *path;
     let (found, member) = standing(&parts, caller.0, room).await?;
-    let sight = policy::may_read(&found, member.as_ref())?;
-    let message = parts.read("message", move |db| Box::pin(async move { history::get(db, room, sight, seq).await }));
-    let message = message.await?.ok_or(Fault::NotFound)?;
+    // Who moderates sees what people say whom they would rather not see.
+    let view = View::of_everybody(policy::may_read(&found, member.as_ref())?);
+    let message = parts.read("message", move |db| Box::pin(async move { history::get(db, room, &view, seq).await }));
+    let message = message.await?.and_then(Shown::message).ok_or(Fault::NotFound)?;
     if message.author != caller.0.user {
         policy::may_moderate(&found, member.as_ref(), caller.0.admin)?;
     }
@@ -179,11 +180,11 @@ pub async fn thread(
     query: web::Query<InThread>,
 ) -> Result<HttpResponse, Problem> {
     let ((room, seq), rows, after) = (*path, page_rows(&parts, query.limit)?, query.after.unwrap_or(Seq::ZERO));
-    let (_, sight) = sight(&parts, caller.0, room).await?;
+    let (_, view) = view(&parts, caller.0, room).await?;
     let read = parts.read("thread", move |db| {
         Box::pin(async move {
-            let first = history::get(db, room, sight, seq).await?;
-            Ok((first, threads::thread(db, room, sight, seq, after, rows).await?))
+            let first = history::get(db, room, &view, seq).await?;
+            Ok((first, threads::thread(db, room, &view, seq, after, rows).await?))
         })
     });
     let (first, page) = read.await?;
@@ -202,8 +203,8 @@ pub async fn thread(
     responses((status = 200, body = Pinned)))]
 pub async fn pins(parts: web::Data<Parts>, caller: Caller, room: web::Path<RoomId>) -> Result<HttpResponse, Problem> {
     let room = *room;
-    let (_, sight) = sight(&parts, caller.0, room).await?;
-    let pinned = parts.read("pins", move |db| Box::pin(async move { threads::pinned(db, room, sight).await })).await?;
+    let (_, view) = view(&parts, caller.0, room).await?;
+    let pinned = parts.read("pins", move |db| Box::pin(async move { threads::pinned(db, room, &view).await })).await?;
     Ok(HttpResponse::Ok().json(Pinned { messages: pinned.iter().map(Into::into).collect() }))
 }
 

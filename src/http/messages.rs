@@ -8,20 +8,20 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::input::page_rows;
 use super::parts::Parts;
-use super::rooms::standing;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, Epoch, RoomId, UserId};
 use crate::domain::message::{Post, Written};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::domain::user::Actor;
-use crate::policy::{self, Sight};
+use crate::policy::{self, Hidden, View};
 use crate::protocol::v1::command::MessageName;
 use crate::protocol::v1::reply::{Posted, ResetReason};
 use crate::protocol::v1::{item, push};
 use crate::session::resume::{self, Question};
 use crate::store::history::{self, HistoryPage, Place};
 use crate::store::streams::{self, PageMax};
+use crate::store::{relations, rooms};
 
 /// A message to be posted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -92,7 +92,7 @@ impl Where {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct History {
     /// Consecutive messages, oldest first.
-    messages: Vec<item::Message>,
+    messages: Vec<item::Shown>,
     /// The timeline lines among them, oldest first.
     notices: Vec<item::Notice>,
     /// Of these lines the oldest are left out: `rooms/{room}/notices?before=` the `revision` of the first one here has them.
@@ -212,8 +212,8 @@ pub async fn history(
     query: web::Query<Where>,
 ) -> Result<HttpResponse, Problem> {
     let (place, rows, room) = (query.place()?, page_rows(&parts, query.limit)?, *room);
-    let (_, sight) = sight(&parts, caller.0, room).await?;
-    let read = parts.read("history", move |db| Box::pin(async move { history::page(db, room, sight, place, rows).await }));
+    let (_, view) = view(&parts, caller.0, room).await?;
+    let read = parts.read("history", move |db| Box::pin(async move { history::page(db, room, &view, place, rows).await }));
     Ok(HttpResponse::Ok().json(History::from(read.await?)))
 }
 
@@ -227,8 +227,8 @@ pub async fn notices(
     query: web::Query<WhichLines>,
 ) -> Result<HttpResponse, Problem> {
     let (before, rows, room) = (query.before.unwrap_or(Revision(u64::MAX)), page_rows(&parts, query.limit)?, *room);
-    let (_, sight) = sight(&parts, caller.0, room).await?;
-    let read = parts.read("notices", move |db| Box::pin(async move { history::lines(db, room, sight, before, rows).await }));
+    let (_, view) = view(&parts, caller.0, room).await?;
+    let read = parts.read("notices", move |db| Box::pin(async move { history::lines(db, room, view.sight, before, rows).await }));
     let page = read.await?;
     Ok(HttpResponse::Ok().json(Lines { notices: page.items.iter().map(Into::into).collect(), more_notices: page.more }))
 }
@@ -238,10 +238,10 @@ pub async fn notices(
     responses((status = 200, body = item::Message)))]
 pub async fn get(parts: web::Data<Parts>, caller: Caller, path: web::Path<(RoomId, Seq)>) -> Result<HttpResponse, Problem> {
     let (room, seq) = path.into_inner();
-    let (_, sight) = sight(&parts, caller.0, room).await?;
-    let read = parts.read("message", move |db| Box::pin(async move { history::get(db, room, sight, seq).await }));
+    let (_, view) = view(&parts, caller.0, room).await?;
+    let read = parts.read("message", move |db| Box::pin(async move { history::get(db, room, &view, seq).await }));
     let message = read.await?.ok_or(Fault::NotFound)?;
-    Ok(HttpResponse::Ok().json(item::Message::from(&message)))
+    Ok(HttpResponse::Ok().json(item::Shown::from(&message)))
 }
 
 /// Read what changed since a revision: resuming without a socket
@@ -256,13 +256,13 @@ pub async fn changes(
     let Since { after, epoch: of, limit } = query.into_inner();
     let (rows, epoch) = (limit.map_or(Ok(parts.settings.resume.page_rows), |rows| page_rows(&parts, Some(rows)))?, parts.epoch);
     // The head is read before the changes, so a row that moves above it meanwhile comes with the next page (I6).
-    let (found, sight) = sight(&parts, caller.0, *room).await?;
+    let (found, view) = view(&parts, caller.0, *room).await?;
     let head = found.head;
     let question = Question {
         cursor: Some(after),
         same_epoch: of.is_none_or(|of| of == epoch),
         head,
-        joined: sight.joined_revision,
+        joined: view.sight.joined_revision,
         max_changes: parts.settings.resume.max_changes,
     };
     if let resume::Start::Reset(reason) = resume::decide(question) {
@@ -271,7 +271,7 @@ pub async fn changes(
     let room = *room;
     let max = PageMax { rows, bytes: parts.settings.session.share() };
     let read =
-        parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, sight, after, head, max).await }));
+        parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, &view, after, head, max).await }));
     let changes = push::Changes::from(&read.await?);
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }
@@ -288,8 +288,13 @@ fn answer(room: RoomId, posted: &crate::room::state::posting::Posted) -> HttpRes
 }
 
 /// The room and what the person may see of it.
-pub(super) async fn sight(parts: &Parts, actor: Actor, room: RoomId) -> Result<(Room, Sight), Problem> {
-    let (room, member) = standing(parts, actor, room).await?;
+pub(super) async fn view(parts: &Parts, actor: Actor, room: RoomId) -> Result<(Room, View), Problem> {
+    let user = actor.user;
+    let read = parts.read("room", move |db| {
+        Box::pin(async move { Ok((rooms::with_member(db, room, user).await?, relations::hidden_from(db, user).await?)) })
+    });
+    let (found, hidden) = read.await?;
+    let (room, member) = found.ok_or(Fault::NotFound)?;
     let sight = policy::may_read(&room, member.as_ref())?;
-    Ok((room, sight))
+    Ok((room, View { sight, hidden: Hidden::of(hidden) }))
 }

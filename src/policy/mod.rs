@@ -5,6 +5,7 @@
 
 mod change;
 mod contact;
+mod hidden;
 mod judge;
 mod message;
 mod post;
@@ -12,6 +13,7 @@ mod read;
 
 pub use change::{Standing, decide_change};
 pub use contact::{Contact, may_group, may_invite, may_write_first};
+pub use hidden::{Hidden, View, seen_item, seen_message};
 pub use judge::may_judge;
 pub use message::{ChangeWindows, MessageStanding, decide_message, may_mention_all};
 pub use post::may_post;

@@ -143,6 +143,10 @@ fn rich_message() -> item::Item {
     item::Item::from(&domain::Item::Message(message))
 }
 
+fn hidden_message() -> item::Item {
+    item::Item::from(&domain::Item::Stub(domain::Stub { seq: Seq(13), revision: Revision(34) }))
+}
+
 fn what_belongs_to_messages() -> Vec<item::Item> {
     let reaction = domain::Reaction { emoji: crate::domain::emoji::Emoji::parse("👍").unwrap(), user: id("b2") };
     let came = domain::ReactionChange { seq: Seq(12), revision: Revision(32), reaction, on: true };
@@ -266,6 +270,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("unsubscribed", push(Push::Unsubscribed(Unsubscribed { room: id("3"), code: Fault::Banned.row().code }))),
         ("items", items()),
         ("message", changes(30, 31, vec![rich_message()])),
+        ("hidden", changes(33, 34, vec![hidden_message()])),
         ("belongs", changes(31, 33, what_belongs_to_messages())),
         ("own_items", own_items()),
     ]

@@ -24,7 +24,7 @@ use crate::domain::message::Changes;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::moderation::filters::Filters;
-use crate::policy::Sight;
+use crate::policy::{Sight, View};
 use crate::store::streams::{self, PageMax};
 use crate::store::{Store, StoreError, filters, rooms};
 use crate::telemetry::metrics as names;
@@ -33,7 +33,7 @@ use crate::telemetry::metrics as names;
 const GAP_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A room sees everything; what a viewer may not see is left out by whoever shows it.
-const EVERYTHING: Sight = Sight { from_seq: Seq::ZERO, joined_revision: Revision::ZERO };
+const EVERYTHING: View = View::of_everybody(Sight { from_seq: Seq::ZERO, joined_revision: Revision::ZERO });
 
 /// A room with its people and its filters.
 type Whole = (Room, Vec<Member>, Arc<Filters>);
@@ -227,6 +227,6 @@ fn page(
 ) -> impl Future<Output = Result<Changes, StoreError>> + use<> {
     let store = store.clone();
     async move {
-        store.read(move |db| Box::pin(async move { streams::room_changes(db, room, EVERYTHING, from, to, max).await })).await
+        store.read(move |db| Box::pin(async move { streams::room_changes(db, room, &EVERYTHING, from, to, max).await })).await
     }
 }

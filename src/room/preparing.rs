@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
 use crate::domain::markup;
-use crate::domain::message::{Details, Forward, Mentions, Message, Origin, Post};
+use crate::domain::message::{Details, Forward, Mentions, Message, Origin, Post, Shown};
 use crate::domain::text::{MessageText, UserName, fold};
-use crate::policy;
+use crate::policy::{self, Hidden, View};
 use crate::store::backend::Db;
-use crate::store::{Store, StoreError, history, rooms, users};
+use crate::store::{Store, StoreError, history, relations, rooms, users};
 
 /// Asks for what a room must know of texts.
 #[derive(Clone)]
@@ -95,5 +95,7 @@ impl Preparing {
 async fn source(db: &mut Db, reader: UserId, Forward { room, seq }: Forward) -> Result<Option<Message>, StoreError> {
     let Some((found, member)) = rooms::with_member(db, room, reader).await? else { return Ok(None) };
     let Ok(sight) = policy::may_read(&found, member.as_ref()) else { return Ok(None) };
-    Ok(history::get(db, room, sight, seq).await?.filter(|source| !source.is_deleted()))
+    let view = View { sight, hidden: Hidden::of(relations::hidden_from(db, reader).await?) };
+    let source = history::get(db, room, &view, seq).await?.and_then(Shown::message);
+    Ok(source.filter(|source| !source.is_deleted()))
 }

@@ -16,6 +16,7 @@ use crate::domain::order::Revision;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::faults;
+use crate::policy::Hidden;
 use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::{Command, Hello, Malformed, SetPresence, decode};
 use crate::protocol::v1::push::{Push, Reconnect, TokenExpiring};
@@ -37,6 +38,8 @@ pub(super) struct Open {
     /// The client was told to renew.
     warned: bool,
     pub(super) rooms: HashMap<RoomId, Following>,
+    /// Whom the person does not see.
+    pub(super) hidden: Hidden,
     /// The number of the latest subscription.
     pub(super) last_number: u32,
     pub(super) queue: Queue,
@@ -178,6 +181,7 @@ impl Core {
             token_until: now + self.until_token_ends(proof.expires_at),
             warned: false,
             rooms: HashMap::new(),
+            hidden: Hidden::default(),
             last_number: 0,
             queue: Queue::default(),
             user: UserPull::default(),
@@ -205,9 +209,11 @@ impl Core {
         &mut self,
         ctx: &mut Context<Session>,
         reference: u64,
-        (cursor, same_epoch, head): (Option<Revision>, bool, Revision),
+        (cursor, same_epoch, (head, hidden)): (Option<Revision>, bool, (Revision, Hidden)),
         rooms: Vec<Starting>,
     ) {
+        // Before anything is shown.
+        self.hide(hidden);
         let rooms = self.finish_following(rooms, same_epoch);
         let config = &self.thread.shared.config;
         let max_changes = config.resume.max_changes as u64;

@@ -16,6 +16,7 @@ use crate::domain::message::Changes;
 use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
 use crate::faults;
+use crate::policy::{Hidden, View};
 use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::RoomCursor;
 use crate::protocol::v1::push::{Push, Unsubscribed};
@@ -220,7 +221,7 @@ impl Core {
         };
         let shared = &self.thread.shared;
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
-        let member = (open.actor.user, behind.sight);
+        let member = (open.actor.user, View { sight: behind.sight, hidden: open.hidden.clone() });
         let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
@@ -273,7 +274,11 @@ impl Core {
         let page = shared.neighbours.user_changes(open.actor.user, open.user.cursor, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| match page {
             Ok(page) => {
-                core.send_user_page(&page);
+                // First, so that what is fetched because of the page is as the page says.
+                if let Some(hidden) = page.hidden {
+                    core.hide(hidden);
+                }
+                core.send_user_page(&page.changes);
                 core.read_on(ctx);
             }
             Err(refusal) => core.try_again(ctx, refusal, |core, _| {
@@ -282,6 +287,14 @@ impl Core {
                 }
             }),
         });
+    }
+
+    /// From here on the person does not see these people, and everybody else: live, and in what is read.
+    pub(super) fn hide(&mut self, hidden: Hidden) {
+        if let Some(open) = &mut self.open {
+            self.thread.shared.relay.hide(open.seat, &hidden);
+            open.hidden = hidden;
+        }
     }
 
     fn send_user_page(&mut self, page: &UserChanges) {

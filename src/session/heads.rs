@@ -1,6 +1,6 @@
-//! Asks the store for the stream heads of many people at once.
+//! Asks the store for the stream heads of many people at once, and for whom they do not see.
 //!
-//! Purpose: when a thousand clients come back at the same moment, each needs the head of its stream (I7). While one question is under way,
+//! Purpose: when a thousand clients come back at the same moment, each needs the head of its stream (I7) and what it must not be shown (I10). While one question is under way,
 //! those who come gather for the next one, as posts gather for a commit; a question nobody precedes is asked at once, and so is a full one.
 //! Neighbours: `node` asks for its sessions, the store answers. Invariant: a session that goes away while it waits costs the others nothing,
 //! as whoever is still there carries their common question on. Must not know: sessions.
@@ -14,14 +14,18 @@ use tokio::sync::Notify;
 
 use crate::domain::ids::UserId;
 use crate::domain::order::Revision;
-use crate::store::{Store, StoreError, people as stored};
+use crate::policy::Hidden;
+use crate::store::backend::Db;
+use crate::store::{Store, StoreError, people as stored, relations};
 
 /// People in one question.
 const PEOPLE_MAX: usize = 100;
 
-type Found = Result<HashMap<UserId, Revision>, StoreError>;
+/// The head of somebody's stream, and whom they do not see as of then or later.
+type Known = (Revision, Hidden);
+type Found = Result<HashMap<UserId, Known>, StoreError>;
 type Asked = Shared<BoxFuture<'static, Arc<Found>>>;
-type Read = dyn Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Revision)>, StoreError>> + Send + Sync;
+type Read = dyn Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Known)>, StoreError>> + Send + Sync;
 
 /// See the module. Clones ask together.
 #[derive(Clone)]
@@ -48,24 +52,24 @@ impl Heads {
     pub fn of_store(store: Store) -> Self {
         Self::new(move |people| {
             let store = store.clone();
-            async move { store.read(move |db| Box::pin(async move { stored::stream_heads(db, &people).await })).await }.boxed()
+            async move { store.read(move |db| Box::pin(async move { known(db, &people).await })).await }.boxed()
         })
     }
 
     /// Asks `read`; whoever it does not tell of has no account.
     fn new(
-        read: impl Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Revision)>, StoreError>> + Send + Sync + 'static,
+        read: impl Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Known)>, StoreError>> + Send + Sync + 'static,
     ) -> Self {
         Self { read: Arc::new(read), newest: Arc::default() }
     }
 
-    /// The head of somebody's stream; `None` without an account.
+    /// The head of somebody's stream and whom they do not see; `None` without an account.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn of(&self, user: UserId) -> Result<Option<Revision>, StoreError> {
+    pub async fn of(&self, user: UserId) -> Result<Option<Known>, StoreError> {
         match &*self.join(user).await {
-            Ok(heads) => Ok(heads.get(&user).copied()),
+            Ok(heads) => Ok(heads.get(&user).cloned()),
             Err(error) => Err(error.clone()),
         }
     }
@@ -106,6 +110,17 @@ async fn ask(before: Option<Asked>, gathered: Arc<Gathered>, read: Arc<Read>) ->
     Arc::new(read(people).await.map(|heads| heads.into_iter().collect()))
 }
 
+/// The heads first: who is blocked later than that comes with the stream.
+async fn known(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Known)>, StoreError> {
+    let heads = stored::stream_heads(db, people).await?;
+    let mut hidden: HashMap<UserId, Vec<UserId>> = HashMap::new();
+    for (user, other) in relations::hidden_from_each(db, people).await? {
+        hidden.entry(user).or_default().push(other);
+    }
+    let one = |(user, head)| (user, (head, Hidden::of(hidden.remove(&user).unwrap_or_default())));
+    Ok(heads.into_iter().map(one).collect())
+}
+
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -126,7 +141,7 @@ mod tests {
             let pass = Arc::clone(&pass);
             async move {
                 pass.acquire().await.expect("open").forget();
-                Ok(people.into_iter().map(|user| (user, Revision(7))).collect())
+                Ok(people.into_iter().map(|user| (user, (Revision(7), Hidden::default()))).collect())
             }
             .boxed()
         });
@@ -143,8 +158,8 @@ mod tests {
         assert!(poll!(&mut others).is_pending());
         assert_eq!(*lock(&asked), [1]);
         gate.add_permits(2);
-        assert_eq!(first.await, Ok(Some(Revision(7))));
-        assert!(others.await.into_iter().all(|head| head == Ok(Some(Revision(7)))));
+        assert_eq!(first.await, Ok(Some((Revision(7), Hidden::default()))));
+        assert!(others.await.into_iter().all(|head| head == Ok(Some((Revision(7), Hidden::default())))));
         assert_eq!(*lock(&asked), [1, 50]);
     }
 
@@ -165,7 +180,7 @@ mod tests {
         assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
         drop((first, second));
         gate.add_permits(2);
-        assert_eq!(third.await, Ok(Some(Revision(7))));
+        assert_eq!(third.await, Ok(Some((Revision(7), Hidden::default()))));
         assert_eq!(*lock(&asked), [1, 2]);
     }
 

@@ -5,17 +5,17 @@
 
 use super::acts;
 use super::heads::Heads;
-use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
+use super::ports::{Attached, Counted, Neighbours, Promise, Proof, UserPage};
 use crate::accounts::handle::Accounts;
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{Epoch, IncidentId, RoomId, SessionId, UserId};
 use crate::domain::message::{Changes, Post};
 use crate::domain::order::Revision;
-use crate::domain::stream::UserChanges;
+use crate::domain::stream::StreamItem;
 use crate::domain::user::Actor;
 use crate::moderation::handle::Moderation;
-use crate::policy::Sight;
+use crate::policy::{Hidden, View};
 use crate::presence::handle::Presence;
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
@@ -23,8 +23,9 @@ use crate::protocol::v1::reply::{Done, Posted};
 use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
 use crate::room::state::posting;
+use crate::store::backend::Db;
 use crate::store::streams::{self, PageMax};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, relations};
 use crate::supervision::reply::Dropped;
 use crate::telemetry::metrics as names;
 use std::sync::Arc;
@@ -81,15 +82,15 @@ impl Neighbours for Node {
         self.epoch
     }
 
-    fn user_head(&self, user: UserId) -> Promise<Revision> {
+    fn user_head(&self, user: UserId) -> Promise<(Revision, Hidden)> {
         let heads = self.heads.clone();
         Box::pin(async move { timed("resume_user_head", heads.of(user)).await?.ok_or(Fault::Unauthenticated.into()) })
     }
 
-    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserChanges> {
+    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserPage> {
         let store = self.store.clone();
         Box::pin(async move {
-            let read = store.read(move |db| Box::pin(async move { streams::person::user_changes(db, user, from, max).await }));
+            let read = store.read(move |db| Box::pin(async move { user_page(db, user, from, max).await }));
             timed("resume_user", read).await
         })
     }
@@ -109,15 +110,16 @@ impl Neighbours for Node {
     fn room_changes(
         &self,
         room: RoomId,
-        member: (UserId, Sight),
+        (member, view): (UserId, View),
         from: Revision,
         head: Revision,
         max: PageMax,
     ) -> Promise<Changes> {
         let store = self.store.clone();
         Box::pin(async move {
-            let read =
-                store.read(move |db| Box::pin(async move { streams::member_changes(db, room, member, from, head, max).await }));
+            let read = store.read(move |db| {
+                Box::pin(async move { streams::member_changes(db, room, (member, &view), from, head, max).await })
+            });
             timed("resume_room", read).await
         })
     }
@@ -169,6 +171,17 @@ impl Neighbours for Node {
     fn count(&self, user: UserId, what: Counted) -> Result<(), Refusal> {
         (self.count)(user, what)
     }
+}
+
+/// Who is hidden is read behind the page, so it is no older.
+async fn user_page(db: &mut Db, user: UserId, from: Revision, max: PageMax) -> Result<UserPage, StoreError> {
+    let changes = streams::person::user_changes(db, user, from, max).await?;
+    let hidden = if changes.items.iter().any(|item| matches!(item, StreamItem::Relation { .. })) {
+        Some(Hidden::of(relations::hidden_from(db, user).await?))
+    } else {
+        None
+    };
+    Ok(UserPage { changes, hidden })
 }
 
 /// The answer, or `dropped` if nobody gave one.

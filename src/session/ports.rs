@@ -8,7 +8,7 @@ use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
-use crate::policy::Sight;
+use crate::policy::{Hidden, Sight, View};
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
@@ -36,6 +36,15 @@ pub struct Attached {
     pub sight: Sight,
 }
 
+/// Part of a person's own stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPage {
+    /// What changed.
+    pub changes: UserChanges,
+    /// Whom the person does not see from now on, if that is among what changed.
+    pub hidden: Option<Hidden>,
+}
+
 /// What is counted per person, over all their connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
@@ -55,11 +64,11 @@ pub trait Neighbours {
     /// Which history of the store this is.
     fn epoch(&self) -> Epoch;
 
-    /// How far the person's own stream has grown.
-    fn user_head(&self, user: UserId) -> Promise<Revision>;
+    /// How far the person's own stream has grown, and whom they do not see as of then or later.
+    fn user_head(&self, user: UserId) -> Promise<(Revision, Hidden)>;
 
     /// What changed in the person's own stream after `from`; `to` is its head if that was all.
-    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserChanges>;
+    fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserPage>;
 
     /// May this person receive the room, and from where on? Has the room feed the relay from its head on, under this number.
     fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached>;
@@ -67,11 +76,11 @@ pub trait Neighbours {
     /// Nobody on the relay receives the room under this number or a lower one any more.
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
 
-    /// The rows of a room that changed in (from, head], or in the first part of it, for a person who has been let in with this sight and still is.
+    /// The rows of a room that changed in (from, head], or in the first part of it, as they are seen by a person who has been let in with this sight and still is.
     fn room_changes(
         &self,
         room: RoomId,
-        member: (UserId, Sight),
+        member: (UserId, View),
         from: Revision,
         head: Revision,
         max: PageMax,

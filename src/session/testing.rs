@@ -1,7 +1,7 @@
 //! For tests: a listener with sessions over recorded neighbours, and a client that can also misbehave.
 
 use super::gate::Gate;
-use super::ports::{Attached, Counted, Neighbours, Promise, Proof};
+use super::ports::{Attached, Counted, Neighbours, Promise, Proof, UserPage};
 use super::thread::{SessionThread, Shared};
 use super::upgrade::upgrade;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::domain::stream::UserChanges;
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::user::Actor;
-use crate::policy::Sight;
+use crate::policy::{Hidden, Sight, View};
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
@@ -185,12 +185,12 @@ impl Neighbours for Shown {
         self.0.epoch
     }
 
-    fn user_head(&self, _: UserId) -> Promise<Revision> {
-        now(self.0.head_refused.get().map_or(Ok(Revision(3)), |fault| Err(fault.into())))
+    fn user_head(&self, _: UserId) -> Promise<(Revision, Hidden)> {
+        now(self.0.head_refused.get().map_or(Ok((Revision(3), Hidden::default())), |fault| Err(fault.into())))
     }
 
-    fn user_changes(&self, _: UserId, from: Revision, _: PageMax) -> Promise<UserChanges> {
-        now(Ok(UserChanges { from, to: from.next(), items: Vec::new() }))
+    fn user_changes(&self, _: UserId, from: Revision, _: PageMax) -> Promise<UserPage> {
+        now(Ok(UserPage { changes: UserChanges { from, to: from.next(), items: Vec::new() }, hidden: None }))
     }
 
     fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
@@ -221,7 +221,7 @@ impl Neighbours for Shown {
         }
     }
 
-    fn room_changes(&self, room: RoomId, _: (UserId, Sight), from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
+    fn room_changes(&self, room: RoomId, _: (UserId, View), from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
         self.0.pages.set(self.0.pages.get() + 1);
         if let Some(fault) = self.0.page_refused.take() {
             return now(Err(fault.into()));

@@ -14,9 +14,9 @@ use super::page::Page;
 use super::rows::{NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{messages, notices};
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Message, Notice};
+use crate::domain::message::{Message, Notice, Shown};
 use crate::domain::order::{Revision, Seq};
-use crate::policy::Sight;
+use crate::policy::{Sight, View, seen_message};
 
 /// Where a page lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryPage {
     /// Consecutive messages.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Shown>,
     /// The timeline lines that stand after one of these messages, and those before the first message the person sees if the page
     /// begins with it; of very many only the newest.
     pub notices: Vec<Notice>,
@@ -51,17 +51,18 @@ pub struct HistoryPage {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn page(db: &mut Db, room: RoomId, sight: Sight, place: Place, limit: usize) -> Result<HistoryPage, StoreError> {
+pub async fn page(db: &mut Db, room: RoomId, view: &View, place: Place, limit: usize) -> Result<HistoryPage, StoreError> {
+    let sight = view.sight;
     let mut page = match place {
-        Place::Latest => older(db, room, sight, i64::MAX, limit).await?,
-        Place::Before(seq) => HistoryPage { more_after: true, ..older(db, room, sight, int(seq.0), limit).await? },
+        Place::Latest => older(db, room, view, i64::MAX, limit).await?,
+        Place::Before(seq) => HistoryPage { more_after: true, ..older(db, room, view, int(seq.0), limit).await? },
         Place::After(seq) => {
-            HistoryPage { more_before: seq >= sight.from_seq.max(Seq(1)), ..newer(db, room, sight, int(seq.0), limit).await? }
+            HistoryPage { more_before: seq >= sight.from_seq.max(Seq(1)), ..newer(db, room, view, int(seq.0), limit).await? }
         }
         Place::Around(seq) => {
-            let before = older(db, room, sight, int(seq.0), limit / 2).await?;
+            let before = older(db, room, view, int(seq.0), limit / 2).await?;
             let rest = limit.saturating_sub(before.messages.len());
-            let after = newer(db, room, sight, int(seq.0).saturating_sub(1), rest).await?;
+            let after = newer(db, room, view, int(seq.0).saturating_sub(1), rest).await?;
             let messages = before.messages.into_iter().chain(after.messages).collect();
             HistoryPage { messages, more_before: before.more_before, more_after: after.more_after, ..HistoryPage::default() }
         }
@@ -92,13 +93,18 @@ pub async fn lines(db: &mut Db, room: RoomId, sight: Sight, before: Revision, li
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(db: &mut Db, room: RoomId, sight: Sight, seq: Seq) -> Result<Option<Message>, StoreError> {
-    if seq < sight.from_seq {
+pub async fn get(db: &mut Db, room: RoomId, view: &View, seq: Seq) -> Result<Option<Shown>, StoreError> {
+    if seq < view.sight.from_seq {
         return Ok(None);
     }
     let query = messages::table.find((Id::from(room), int(seq.0))).select(WHOLE_MESSAGE);
     let row: Option<WholeMessageRow> = each!(db, |c| query.first(c).await.optional())?;
-    Ok(whole(db, room, row.into_iter().collect()).await?.pop())
+    Ok(seen(whole(db, room, row.into_iter().collect()).await?, view).pop())
+}
+
+/// Messages as the one who asks sees them.
+pub(super) fn seen(messages: Vec<Message>, view: &View) -> Vec<Shown> {
+    messages.into_iter().map(|message| seen_message(message, &view.hidden)).collect()
 }
 
 fn with_one_more(limit: usize) -> i64 {
@@ -106,11 +112,11 @@ fn with_one_more(limit: usize) -> i64 {
 }
 
 /// The newest messages below `below`.
-async fn older(db: &mut Db, room: RoomId, sight: Sight, below: i64, limit: usize) -> Result<HistoryPage, StoreError> {
+async fn older(db: &mut Db, room: RoomId, view: &View, below: i64, limit: usize) -> Result<HistoryPage, StoreError> {
     let query = messages::table
         .filter(messages::room.eq(Id::from(room)))
         .filter(messages::seq.lt(below))
-        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .filter(messages::seq.ge(int(view.sight.from_seq.0)))
         .order(messages::seq.desc())
         .limit(with_one_more(limit))
         .select(WHOLE_MESSAGE);
@@ -118,29 +124,29 @@ async fn older(db: &mut Db, room: RoomId, sight: Sight, below: i64, limit: usize
     let more_before = rows.len() > limit;
     rows.truncate(limit);
     rows.reverse();
-    Ok(HistoryPage { messages: whole(db, room, rows).await?, more_before, ..HistoryPage::default() })
+    Ok(HistoryPage { messages: seen(whole(db, room, rows).await?, view), more_before, ..HistoryPage::default() })
 }
 
 /// The oldest messages above `above`.
-async fn newer(db: &mut Db, room: RoomId, sight: Sight, above: i64, limit: usize) -> Result<HistoryPage, StoreError> {
+async fn newer(db: &mut Db, room: RoomId, view: &View, above: i64, limit: usize) -> Result<HistoryPage, StoreError> {
     let query = messages::table
         .filter(messages::room.eq(Id::from(room)))
         .filter(messages::seq.gt(above))
-        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .filter(messages::seq.ge(int(view.sight.from_seq.0)))
         .order(messages::seq)
         .limit(with_one_more(limit))
         .select(WHOLE_MESSAGE);
     let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
     let more_after = rows.len() > limit;
     rows.truncate(limit);
-    Ok(HistoryPage { messages: whole(db, room, rows).await?, more_after, ..HistoryPage::default() })
+    Ok(HistoryPage { messages: seen(whole(db, room, rows).await?, view), more_after, ..HistoryPage::default() })
 }
 
 /// A line belongs to the page that has the message before it. Of lines after the same message the one with the lower revision stands
 /// first, so the order of places is that of revisions.
 async fn lines_of(db: &mut Db, room: RoomId, sight: Sight, page: &HistoryPage, limit: usize) -> Result<Page<Notice>, StoreError> {
-    let first = page.messages.as_slice().first().filter(|_| page.more_before).map_or(0, |message| int(message.seq.0));
-    let last = page.messages.as_slice().last().map_or(i64::MAX, |message| int(message.seq.0));
+    let first = page.messages.as_slice().first().filter(|_| page.more_before).map_or(0, |message| int(message.seq().0));
+    let last = page.messages.as_slice().last().map_or(i64::MAX, |message| int(message.seq().0));
     let query = notices::table
         .filter(notices::room.eq(Id::from(room)))
         .filter(notices::after_seq.between(first, last))

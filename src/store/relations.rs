@@ -212,6 +212,20 @@ pub async fn hidden_from(db: &mut Db, user: UserId) -> Result<Vec<UserId>, Store
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
+/// The same for many people at once: who blocks whom.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hidden_from_each(db: &mut Db, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, StoreError> {
+    let ids: Vec<Id> = users.iter().copied().map(Id::from).collect();
+    let query = relations::table
+        .filter(relations::user.eq_any(&ids))
+        .filter(relations::blocked.eq(true))
+        .select((relations::user, relations::other));
+    let rows: Vec<(Id, Id)> = each!(db, |c| query.load(c).await)?;
+    Ok(rows.into_iter().map(|(user, other)| (user.into(), other.into())).collect())
+}
+
 /// Who among these people blocks `other`.
 ///
 /// # Errors

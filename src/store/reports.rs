@@ -25,11 +25,12 @@ use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ReportId, RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
+use crate::domain::message::Shown;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::report::{Quoted, Report, ReportReason, ReportState, ReportTarget};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
-use crate::policy::{self, Sight};
+use crate::policy::{self, Sight, View};
 
 /// Messages quoted before the reported one, and after it.
 const AROUND: u64 = 5;
@@ -158,9 +159,11 @@ impl MakeReport {
             None => EVERYTHING,
         };
         let limit = usize::try_from(2 * AROUND + 1).unwrap_or(usize::MAX);
-        let page = history::page(db, room, sight, Place::Around(seq), limit).await?;
+        // Who judges sees what the reporter would rather not see.
+        let page = history::page(db, room, &View::of_everybody(sight), Place::Around(seq), limit).await?;
+        let messages: Vec<_> = page.messages.into_iter().filter_map(Shown::message).collect();
         let near = |message: &&crate::domain::message::Message| message.seq.0.abs_diff(seq.0) <= AROUND;
-        let author = page.messages.iter().find(|message| message.seq == seq).map(|message| message.author);
+        let author = messages.iter().find(|message| message.seq == seq).map(|message| message.author);
         let author = author.ok_or(Fault::NotFound)?;
         if Some(author) == self.reporter {
             return Err(Fault::NotAllowed.into());
@@ -171,7 +174,7 @@ impl MakeReport {
             text: message.text.clone(),
             at: message.created_at,
         };
-        Ok((author, page.messages.iter().filter(near).map(line).collect()))
+        Ok((author, messages.iter().filter(near).map(line).collect()))
     }
 
     async fn person(&self, db: &mut Db, user: UserId) -> Result<UserId, StoreError> {

@@ -20,7 +20,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{Changes, Item};
 use crate::domain::order::Revision;
-use crate::policy::{self, Sight};
+use crate::policy::{self, View, seen_item};
 
 /// How much one page of catch-up holds, unless a single revision is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,36 +39,36 @@ pub struct PageMax {
 pub async fn room_changes(
     db: &mut Db,
     room: RoomId,
-    sight: Sight,
+    view: &View,
     from: Revision,
     head: Revision,
     max: PageMax,
 ) -> Result<Changes, StoreError> {
-    let items = changed_rows(db, room, sight, from, head, Some(max.rows)).await?;
+    let items = changed_rows(db, room, view, from, head, Some(max.rows)).await?;
     let (kept, to) = match cut(items, head, max) {
         Cut::Kept(items, to) => (items, to),
         // One revision has more rows than a page: it comes whole.
-        Cut::TooNarrow(revision) => (changed_rows(db, room, sight, from, revision, None).await?, revision),
+        Cut::TooNarrow(revision) => (changed_rows(db, room, view, from, revision, None).await?, revision),
     };
     Ok(Changes { room, from, to, items: kept })
 }
 
-/// The same for a member who was let in with `sight`, if they still are: what they may see ends with the membership, and `head` may be of
+/// The same for a member who was let in with this sight, if they still are: what they may see ends with the membership, and `head` may be of
 /// later, as nobody has to wait for the news of its end. Their standing is read behind the rows, so what was read was committed before it ended.
 ///
 /// # Errors
-/// Those of the database; the fault that reading meets now; [`Fault::NotMember`] also for who left and came back, as `sight` is of before.
+/// Those of the database; the fault that reading meets now; [`Fault::NotMember`] also for who left and came back, as the sight is of before.
 pub async fn member_changes(
     db: &mut Db,
     room: RoomId,
-    (member, sight): (UserId, Sight),
+    (member, view): (UserId, &View),
     from: Revision,
     head: Revision,
     max: PageMax,
 ) -> Result<Changes, StoreError> {
-    let changes = room_changes(db, room, sight, from, head, max).await?;
+    let changes = room_changes(db, room, view, from, head, max).await?;
     let (room, standing) = rooms::with_member(db, room, member).await?.ok_or(Fault::NotFound)?;
-    if policy::may_read(&room, standing.as_ref())? != sight {
+    if policy::may_read(&room, standing.as_ref())? != view.sight {
         return Err(Fault::NotMember.into());
     }
     Ok(changes)
@@ -78,7 +78,7 @@ pub async fn member_changes(
 async fn changed_rows(
     db: &mut Db,
     room: RoomId,
-    sight: Sight,
+    view: &View,
     from: Revision,
     to: Revision,
     limit: Option<usize>,
@@ -88,7 +88,7 @@ async fn changed_rows(
     let query = messages::table
         .filter(messages::room.eq(id))
         .filter(messages::revision.gt(above).and(messages::revision.le(most)))
-        .filter(messages::seq.ge(int(sight.from_seq.0)))
+        .filter(messages::seq.ge(int(view.sight.from_seq.0)))
         .order(messages::revision)
         .limit(limit)
         .select(WHOLE_MESSAGE);
@@ -104,7 +104,7 @@ async fn changed_rows(
     let query = notices::table
         .filter(notices::room.eq(id))
         .filter(notices::revision.gt(above).and(notices::revision.le(most)))
-        .filter(notices::revision.ge(int(first_line(sight))))
+        .filter(notices::revision.ge(int(first_line(view.sight))))
         .order(notices::revision)
         .limit(limit)
         .select(notices::all_columns);
@@ -118,7 +118,7 @@ async fn changed_rows(
     for row in lines {
         items.push(Item::Notice(row.try_into()?));
     }
-    items.extend(said.into_iter().map(Item::Message));
+    items.extend(said.into_iter().filter_map(|message| seen_item(Item::Message(message), &view.hidden)));
     items.extend(settings.map(|room| Item::Room(Box::new(room))));
     items.sort_by_key(Item::revision);
     Ok(items)
@@ -154,7 +154,7 @@ fn cut(mut items: Vec<Item>, head: Revision, max: PageMax) -> Cut {
 fn text_bytes(item: &Item) -> usize {
     match item {
         Item::Message(message) => message.size(),
-        Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Notice(_) | Item::Room(_) => 0,
+        Item::Stub(_) | Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Notice(_) | Item::Room(_) => 0,
     }
 }
 

@@ -8,15 +8,16 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int, revision};
 use super::error::StoreError;
+use super::history::seen;
 use super::messages::whole::whole;
 use super::page::Page;
 use super::rows::{WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{edits, messages, pins, replies};
 use crate::domain::ids::RoomId;
-use crate::domain::message::Message;
+use crate::domain::message::Shown;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::time::Timestamp;
-use crate::policy::Sight;
+use crate::policy::View;
 
 /// The messages of a thread behind its first, after `after`, the oldest first.
 ///
@@ -25,39 +26,39 @@ use crate::policy::Sight;
 pub async fn thread(
     db: &mut Db,
     room: RoomId,
-    sight: Sight,
+    view: &View,
     thread: Seq,
     after: Seq,
     limit: usize,
-) -> Result<Page<Message>, StoreError> {
-    let above = int(after.max(sight.from_seq.previous()).0);
+) -> Result<Page<Shown>, StoreError> {
+    let above = int(after.max(view.sight.from_seq.previous()).0);
     let query = replies::table
         .inner_join(messages::table.on(messages::room.eq(replies::room).and(messages::seq.eq(replies::seq))))
         .filter(replies::room.eq(Id::from(room)))
         .filter(replies::thread.eq(int(thread.0)))
         .filter(replies::seq.gt(above))
         .order(replies::seq)
-        .limit(Page::<Message>::one_more(limit))
+        .limit(Page::<Shown>::one_more(limit))
         .select(WHOLE_MESSAGE);
     let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    Ok(Page { items: whole(db, room, rows).await?, more })
+    Ok(Page { items: seen(whole(db, room, rows).await?, view), more })
 }
 
 /// The pinned messages of a room, the newest first. There is a limit to them, so they are one page.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn pinned(db: &mut Db, room: RoomId, sight: Sight) -> Result<Vec<Message>, StoreError> {
+pub async fn pinned(db: &mut Db, room: RoomId, view: &View) -> Result<Vec<Shown>, StoreError> {
     let query = pins::table
         .inner_join(messages::table.on(messages::room.eq(pins::room).and(messages::seq.eq(pins::seq))))
         .filter(pins::room.eq(Id::from(room)))
-        .filter(pins::seq.ge(int(sight.from_seq.0)))
+        .filter(pins::seq.ge(int(view.sight.from_seq.0)))
         .order(pins::seq.desc())
         .select(WHOLE_MESSAGE);
     let rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
-    whole(db, room, rows).await
+    Ok(seen(whole(db, room, rows).await?, view))
 }
 
 /// A text that an edit has replaced.

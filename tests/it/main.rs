@@ -16,6 +16,7 @@ mod direct;
 mod documents;
 mod filter_hook;
 mod health;
+mod hidden;
 mod history;
 mod idle;
 mod invitations;

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// A message.
-    Message(Box<Message>),
+    Message(Shown),
     /// A reaction that came or went.
     Reaction(ReactionChange),
     /// A thread that has grown or shrunk.
@@ -76,6 +76,29 @@ pub struct Message {
     /// By emoji, the one that came first first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reactions>,
+}
+
+/// A message as you see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Shown {
+    /// All of it.
+    Message(Box<Message>),
+    /// It has the words of somebody you block.
+    Stub(Stub),
+}
+
+/// A message of which you see only that it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Stub {
+    /// Its name for ever in its room, and its place.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// The room's revision at which it last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// Always true.
+    pub hidden: bool,
 }
 
 /// The message a forwarded text was copied from. Who may not read its room cannot open it.
@@ -270,7 +293,8 @@ pub struct User {
 impl From<&message::Item> for Item {
     fn from(item: &message::Item) -> Self {
         match item {
-            message::Item::Message(message) => Self::Message(Box::new(message.into())),
+            message::Item::Message(message) => Self::Message(Shown::Message(Box::new(message.into()))),
+            message::Item::Stub(stub) => Self::Message(Shown::Stub(stub.into())),
             message::Item::Reaction(change) => Self::Reaction(change.into()),
             message::Item::Thread(change) => Self::Thread(change.into()),
             message::Item::Member(member) => Self::Member(member.into()),
@@ -327,6 +351,21 @@ impl Message {
                 Some(known) => known.users.push(reaction.user),
                 None => self.reactions.push(Reactions { emoji, users: vec![reaction.user] }),
             }
+        }
+    }
+}
+
+impl From<&message::Stub> for Stub {
+    fn from(stub: &message::Stub) -> Self {
+        Self { seq: stub.seq, revision: stub.revision, hidden: true }
+    }
+}
+
+impl From<&message::Shown> for Shown {
+    fn from(shown: &message::Shown) -> Self {
+        match shown {
+            message::Shown::Message(message) => Self::Message(Box::new(message.into())),
+            message::Shown::Stub(stub) => Self::Stub(stub.into()),
         }
     }
 }

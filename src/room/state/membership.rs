@@ -142,7 +142,7 @@ impl Membership {
                     self.room.last_seq = self.room.last_seq.max(message.seq);
                     self.room.last_created_at = self.room.last_created_at.max(message.created_at);
                 }
-                Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Room(_) | Item::Notice(_) => {}
+                Item::Stub(_) | Item::Reaction(_) | Item::Thread(_) | Item::Member(_) | Item::Room(_) | Item::Notice(_) => {}
             }
         }
         if let Some(room) = &committed.room

@@ -7,7 +7,7 @@ use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind, RoomSettings};
 use crate::domain::stream::StreamItem;
 use crate::domain::text::RoomName;
-use crate::policy;
+use crate::policy::{self, Sight};
 use crate::store::history::{self, HistoryPage, Place};
 use crate::store::testing::{TestStore, limits, noon};
 
@@ -16,18 +16,28 @@ async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
     policy::may_read(&room, member.as_ref()).unwrap()
 }
 
+fn everybody(sight: Sight) -> View {
+    View::of_everybody(sight)
+}
+
 async fn missed(test: &TestStore, room: RoomId, sight: Sight, from: u64, rows: usize) -> Changes {
     let head = test.get(room).await.head;
     let max = PageMax { rows, bytes: 1_000_000 };
-    test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, max))).await.unwrap()
+    test.store
+        .read(move |db| Box::pin(async move { room_changes(db, room, &everybody(sight), Revision(from), head, max).await }))
+        .await
+        .unwrap()
 }
 
 async fn page(test: &TestStore, room: RoomId, sight: Sight, place: Place, limit: usize) -> HistoryPage {
-    test.store.read(move |db| Box::pin(history::page(db, room, sight, place, limit))).await.unwrap()
+    test.store
+        .read(move |db| Box::pin(async move { history::page(db, room, &everybody(sight), place, limit).await }))
+        .await
+        .unwrap()
 }
 
 fn seqs(page: &HistoryPage) -> Vec<u64> {
-    page.messages.iter().map(|message| message.seq.0).collect()
+    page.messages.iter().map(|message| message.seq().0).collect()
 }
 
 /// Posts, a rename, somebody who comes and goes: every kind of row.
@@ -82,8 +92,13 @@ async fn a_page_of_long_texts_ends_at_its_bytes_and_leads_on_by_one_at_least() {
         let (mut from, mut sizes) = (head.0 - 5, Vec::new());
         while from < head.0 {
             let max = PageMax { rows: 100, bytes };
-            let part =
-                test.store.read(move |db| Box::pin(room_changes(db, room, sight, Revision(from), head, max))).await.unwrap();
+            let part = test
+                .store
+                .read(move |db| {
+                    Box::pin(async move { room_changes(db, room, &everybody(sight), Revision(from), head, max).await })
+                })
+                .await
+                .unwrap();
             sizes.push(part.items.len());
             from = part.to.0;
         }
@@ -135,7 +150,11 @@ async fn what_was_before_joining_stays_unseen_on_every_path() {
     }
     assert_eq!(page(&test, room, sight, Place::Before(Seq(4)), 10).await.messages, []);
     for (seq, seen) in [(3, false), (4, true), (7, false)] {
-        let found = test.store.read(move |db| Box::pin(history::get(db, room, sight, Seq(seq)))).await.unwrap();
+        let found = test
+            .store
+            .read(move |db| Box::pin(async move { history::get(db, room, &everybody(sight), Seq(seq)).await }))
+            .await
+            .unwrap();
         assert_eq!(found.is_some(), seen, "{seq}");
     }
 }
@@ -151,7 +170,7 @@ async fn paging_either_way_shows_each_message_and_each_line_once() {
     let mut place = Place::Latest;
     loop {
         let page = page(&test, room, sight, place, 4).await;
-        place = Place::Before(page.messages[0].seq);
+        place = Place::Before(page.messages[0].seq());
         back.splice(0..0, seqs(&page));
         lines.splice(0..0, page.notices);
         if !page.more_before {
@@ -163,7 +182,7 @@ async fn paging_either_way_shows_each_message_and_each_line_once() {
     let mut place = Place::After(Seq(0));
     loop {
         let page = page(&test, room, sight, place, 4).await;
-        place = Place::After(page.messages.last().unwrap().seq);
+        place = Place::After(page.messages.last().unwrap().seq());
         forth.extend(seqs(&page));
         lines.extend(page.notices);
         if !page.more_after {
@@ -260,7 +279,7 @@ async fn however_many_lines_stand_between_two_messages_each_can_be_read() {
             let lines = all_lines(&test, room, sight, &part, LIMIT).await;
             shown.splice(0..0, lines);
             match part.more_before {
-                true => place = Place::Before(part.messages[0].seq),
+                true => place = Place::Before(part.messages[0].seq()),
                 false => break,
             }
         }
@@ -297,7 +316,11 @@ async fn pages_end_with_the_membership_they_were_asked_for() {
     let max = PageMax { rows: 100, bytes: 1_000_000 };
     let page = async |user: UserId, sight: Sight| {
         let head = test.get(room).await.head;
-        test.store.read(move |db| Box::pin(member_changes(db, room, (user, sight), Revision(0), head, max))).await
+        test.store
+            .read(move |db| {
+                Box::pin(async move { member_changes(db, room, (user, &everybody(sight)), Revision(0), head, max).await })
+            })
+            .await
     };
     let before = sight(&test, room, eve).await;
     let whole = page(eve, before).await.unwrap();
