@@ -73,7 +73,7 @@ pub struct Message {
     /// The thread it is the first of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replies: Option<Thread>,
-    /// By emoji, the one that came first first.
+    /// By emoji, in the order of their code points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reactions>,
 }
@@ -352,6 +352,7 @@ impl Message {
                 None => self.reactions.push(Reactions { emoji, users: vec![reaction.user] }),
             }
         }
+        self.reactions.sort_by_key(|reactions| reactions.emoji);
     }
 }
 

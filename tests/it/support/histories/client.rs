@@ -44,8 +44,7 @@ impl<'a> Client<'a> {
         let mut client = Self { person, socket, known, user_head, subscribed, asked, again, refused };
         client.known.epoch = Some(text(&welcome["epoch"]));
         if welcome["user_reset"] == true {
-            client.known.cursor = 0;
-            client.known.memberships.clear();
+            client.known.begin_anew();
         }
         for start in welcome["rooms"].as_array().expect("a welcome has rooms") {
             client.started(start).await;

@@ -58,6 +58,7 @@ async fn server() -> Server {
         ("session.outbox_max", "8KiB"),
         ("rates.rooms_made_per_account", "off"),
         ("room.head_check_interval", "200ms"),
+        ("accounts.read_mark_flush", "50ms"),
     ];
     Server::start_with(&small).await
 }

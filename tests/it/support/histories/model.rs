@@ -12,6 +12,8 @@ pub struct Known {
     pub cursor: u64,
     /// By room.
     pub memberships: BTreeMap<String, Value>,
+    /// What else is one's own, by what names it.
+    own: BTreeMap<String, Value>,
     /// Rooms with what is shown of them; only those one is in.
     pub rooms: BTreeMap<String, Shown>,
     /// Where the server broke the rules of the cursors.
@@ -31,7 +33,14 @@ impl Known {
         self.memberships.iter().filter(|(_, membership)| membership["state"] == "joined").map(|(room, _)| room)
     }
 
-    /// Takes in `user_changes`; the rooms whose memberships came.
+    /// All that is one's own is told anew.
+    pub fn begin_anew(&mut self) {
+        self.cursor = 0;
+        self.memberships.clear();
+        self.own.clear();
+    }
+
+    /// Takes in `user_changes`; the rooms whose memberships came. Rooms that are to be fetched again are not known any more.
     pub fn user_changes(&mut self, changes: &Value) -> Vec<String> {
         let (from, to) = (number(&changes["from"]), number(&changes["to"]));
         if to <= self.cursor {
@@ -41,8 +50,30 @@ impl Known {
             self.broken.push(format!("a gap in the user stream: {from} follows {}", self.cursor));
         }
         self.cursor = to;
-        let memberships = items(changes).filter_map(|item| item.get("membership"));
-        memberships.map(|membership| self.membership(membership)).collect()
+        let mut news = Vec::new();
+        for item in items(changes) {
+            let (name, row) = item.as_object().and_then(|item| item.iter().next()).expect("an item has a name");
+            match name.as_str() {
+                "membership" => news.push(self.membership(row)),
+                "relation" => {
+                    let again: Vec<String> = row["rooms"].as_array().into_iter().flatten().map(text).collect();
+                    self.rooms.retain(|room, _| !again.contains(room) && row["every_room"] != true);
+                    news.extend(again);
+                    self.keep(format!("relation {}", text(&row["user"])), row, &["blocked", "muted"]);
+                }
+                "read_mark" => self.keep(format!("read mark {}", text(&row["room"])), row, &["seq"]),
+                "profile" => {}
+                other => panic!("an item {other}"),
+            }
+        }
+        news
+    }
+
+    /// Upserts something of one's own.
+    fn keep(&mut self, key: String, row: &Value, fields: &[&str]) {
+        if self.own.get(&key).is_none_or(|known| number(&known["revision"]) <= number(&row["revision"])) {
+            self.own.insert(key, kept(row, fields));
+        }
     }
 
     fn membership(&mut self, membership: &Value) -> String {
@@ -80,9 +111,10 @@ impl Known {
         for (room, membership) in &self.memberships {
             lines.insert(format!("membership {room}"), membership_line(membership));
         }
+        lines.extend(self.own.iter().map(|(key, row)| (key.clone(), line(row))));
         for (room, shown) in &self.rooms {
             lines.extend(
-                shown.rows.iter().filter(|(_, row)| is_shown(row)).map(|(key, row)| (format!("{room} {key}"), row.to_string())),
+                shown.rows.iter().filter(|(_, row)| is_shown(row)).map(|(key, row)| (format!("{room} {key}"), line(row))),
             );
         }
         lines
@@ -97,8 +129,11 @@ impl Shown {
 
     /// Upserts a row: the one with the higher revision stays.
     pub fn put(&mut self, name: &str, row: &Value) {
+        if name == "reaction" || name == "thread" {
+            return self.touch(name, row);
+        }
         let (key, fields): (String, &[&str]) = match name {
-            "message" => (format!("message {:06}", number(&row["seq"])), &["seq", "author", "client_id", "text", "created_at"]),
+            "message" => (format!("message {:06}", number(&row["seq"])), MESSAGE),
             "member" => (format!("member {}", text(&row["user"])), &["user", "state", "role"]),
             "notice" => {
                 let key = format!("notice {:06}", number(&row["revision"]));
@@ -109,13 +144,74 @@ impl Shown {
         };
         let newer = self.rows.get(&key).is_none_or(|known| number(&known["revision"]) <= number(&row["revision"]));
         if newer {
-            let mut kept = json!({"revision": row["revision"]});
-            for field in fields {
-                kept[*field] = row.get(field).cloned().unwrap_or(Value::Null);
-            }
-            self.rows.insert(key, kept);
+            self.rows.insert(key, kept(row, fields));
         }
     }
+
+    /// Changes a message that is known as it was before.
+    fn touch(&mut self, name: &str, change: &Value) {
+        let Some(message) = self.rows.get_mut(&format!("message {:06}", number(&change["seq"]))) else { return };
+        if number(&message["revision"]) >= number(&change["revision"]) {
+            return;
+        }
+        message["revision"] = change["revision"].clone();
+        if message["hidden"] == true {
+            return;
+        }
+        if name == "thread" {
+            message["replies"] = json!({"count": change["count"], "last": change["last"]});
+            return;
+        }
+        let mut people = reactions(message);
+        let of_emoji = people.entry(text(&change["emoji"])).or_default();
+        of_emoji.retain(|user| *user != change["user"]);
+        if change["on"] == true {
+            of_emoji.push(change["user"].clone());
+        }
+        people.retain(|_, users| !users.is_empty());
+        let shown: Vec<_> = people.into_iter().map(|(emoji, users)| json!({"emoji": emoji, "users": users})).collect();
+        message["reactions"] = if shown.is_empty() { Value::Null } else { json!(shown) };
+    }
+}
+
+/// What is shown of a message.
+const MESSAGE: &[&str] = &[
+    "seq",
+    "author",
+    "client_id",
+    "text",
+    "created_at",
+    "thread",
+    "quote",
+    "origin",
+    "mentions",
+    "edited_at",
+    "deleted",
+    "pinned",
+    "replies",
+    "reactions",
+    "hidden",
+];
+
+/// Who reacted to a message, by emoji.
+fn reactions(message: &Value) -> BTreeMap<String, Vec<Value>> {
+    let all = message["reactions"].as_array().into_iter().flatten();
+    all.map(|one| (text(&one["emoji"]), one["users"].as_array().cloned().unwrap_or_default())).collect()
+}
+
+fn kept(row: &Value, fields: &[&str]) -> Value {
+    let mut kept = json!({"revision": row["revision"]});
+    for field in fields {
+        kept[*field] = row.get(field).cloned().unwrap_or(Value::Null);
+    }
+    kept
+}
+
+/// What is shown of a row: when it changed last is not, as nobody is told of what they do not see.
+fn line(row: &Value) -> String {
+    let mut row = row.clone();
+    row.as_object_mut().expect("a row").remove("revision");
+    row.to_string()
 }
 
 /// What a membership shows, whichever way it came.

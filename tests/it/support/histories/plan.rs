@@ -48,6 +48,19 @@ pub enum What {
     History(bool),
     Public(bool),
     Delete,
+    /// In the thread of this message, if it is one.
+    Reply(u64),
+    /// Another text for one's own message of this number, and so on: what happens to messages names one that may not be there.
+    Edit(u64),
+    Unsay(u64),
+    React(u64, bool),
+    Unreact(u64, bool),
+    Pin(u64),
+    Unpin(u64),
+    Forward(u64),
+    Block(usize),
+    Unblock(usize),
+    Read(u64),
 }
 
 /// The client comes after `away` more acts, takes in at most so many frames, and goes after `stay` more acts at the latest.
@@ -97,6 +110,24 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (whom(), Just(What::Leave)),
         1 => (whom(), Just(What::Decline)),
     ];
+    // Few numbers, so that they meet.
+    let seq = || 1_u64..6;
+    let changed = prop_oneof![
+        3 => seq().prop_map(What::Reply),
+        4 => seq().prop_map(What::Edit),
+        3 => seq().prop_map(What::Unsay),
+        5 => (seq(), any::<bool>()).prop_map(|(seq, other)| What::React(seq, other)),
+        3 => (seq(), any::<bool>()).prop_map(|(seq, other)| What::Unreact(seq, other)),
+        1 => seq().prop_map(What::Pin),
+        1 => seq().prop_map(What::Unpin),
+        1 => seq().prop_map(What::Forward),
+    ];
+    // What is her own.
+    let own = prop_oneof![
+        3 => anybody().prop_map(What::Block),
+        3 => anybody().prop_map(What::Unblock),
+        3 => seq().prop_map(What::Read),
+    ];
     let membership = prop_oneof![
         3 => whom().prop_map(What::Invite),
         1 => whom().prop_map(What::Uninvite),
@@ -115,6 +146,8 @@ fn act() -> impl Strategy<Value = Act> {
     ];
     let done = prop_oneof![
         34 => said,
+        30 => (anybody(), changed),
+        12 => (Just(SUE), own),
         20 => (owner(), membership),
         10 => (owner(), settings),
         1 => (owner(), Just(What::Delete)),

@@ -132,6 +132,24 @@ impl Cast<'_> {
             What::History(all) => who.patch(&room, json!({"history": if *all { "all" } else { "since_joining" }})).await,
             What::Public(public) => who.patch(&room, json!({"kind": if *public { "public" } else { "private" }})).await,
             What::Delete => who.delete(&room).await,
+            What::Reply(seq) => {
+                let reply = json!({"client_id": Uuid::now_v7(), "text": "a reply", "thread": seq});
+                who.post(&format!("{room}/messages"), reply).await
+            }
+            What::Forward(seq) => {
+                let from = &self.rooms[1 - act.room];
+                let copy = json!({"client_id": Uuid::now_v7(), "forward": {"room": from, "seq": seq}});
+                who.post(&format!("{room}/messages"), copy).await
+            }
+            What::Edit(seq) => who.patch(&format!("{room}/messages/{seq}"), json!({"text": Uuid::new_v4()})).await,
+            What::Unsay(seq) => who.delete(&format!("{room}/messages/{seq}")).await,
+            What::React(seq, other) => who.put(&reaction(&room, *seq, *other), json!({})).await,
+            What::Unreact(seq, other) => who.delete(&reaction(&room, *seq, *other)).await,
+            What::Pin(seq) => who.put(&format!("{room}/messages/{seq}/pin"), json!({})).await,
+            What::Unpin(seq) => who.delete(&format!("{room}/messages/{seq}/pin")).await,
+            What::Block(whom) => who.put(&format!("me/blocks/{}", of(whom)), json!({})).await,
+            What::Unblock(whom) => who.delete(&format!("me/blocks/{}", of(whom))).await,
+            What::Read(seq) => who.put(&format!("{room}/read"), json!({"seq": seq})).await,
         };
         match answer.status.as_u16() {
             500 => Err(format!("{act:?} was answered {answer:?}")),
@@ -139,6 +157,10 @@ impl Cast<'_> {
             _ => Ok(None),
         }
     }
+}
+
+fn reaction(room: &str, seq: u64, other: bool) -> String {
+    format!("{room}/messages/{seq}/reactions/{}", if other { "🎂" } else { "👍" })
 }
 
 /// Waits until Sue, who has been in both rooms, is in this deleted one no more: people follow a deletion in their turn.
