@@ -10,8 +10,8 @@ use uuid::Uuid;
 async fn next(socket: &mut Socket) -> (u64, Option<String>) {
     loop {
         let changes = socket.push("changes").await;
-        let messages = changes["items"].as_array().expect("items").iter().filter_map(|item| item.get("message"));
-        if let Some(message) = messages.last() {
+        let mut messages = changes["items"].as_array().expect("items").iter().filter_map(|item| item.get("message"));
+        if let Some(message) = messages.next_back() {
             return (message["seq"].as_u64().expect("a seq"), message["text"].as_str().map(str::to_owned));
         }
     }

@@ -62,6 +62,10 @@ impl Known {
                     self.keep(format!("relation {}", text(&row["user"])), row, &["blocked", "muted"]);
                 }
                 "read_mark" => self.keep(format!("read mark {}", text(&row["room"])), row, &["seq"]),
+                "draft" => self.keep(format!("draft {} {}", text(&row["room"]), row["thread"]), row, &["text", "changed_at"]),
+                "room_preferences" => {
+                    self.keep(format!("room preferences {}", text(&row["room"])), row, &["muted_until", "notify"]);
+                }
                 "profile" => {}
                 other => panic!("an item {other}"),
             }
@@ -111,7 +115,9 @@ impl Known {
         for (room, membership) in &self.memberships {
             lines.insert(format!("membership {room}"), membership_line(membership));
         }
-        lines.extend(self.own.iter().map(|(key, row)| (key.clone(), line(row))));
+        // An empty draft is none.
+        let own = self.own.iter().filter(|(_, row)| row["text"] != "");
+        lines.extend(own.map(|(key, row)| (key.clone(), line(row))));
         for (room, shown) in &self.rooms {
             lines.extend(
                 shown.rows.iter().filter(|(_, row)| is_shown(row)).map(|(key, row)| (format!("{room} {key}"), line(row))),

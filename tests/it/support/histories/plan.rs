@@ -61,6 +61,9 @@ pub enum What {
     Block(usize),
     Unblock(usize),
     Read(u64),
+    /// Something, or nothing any more.
+    Draft(u8, bool),
+    MuteRoom(bool),
 }
 
 /// The client comes after `away` more acts, takes in at most so many frames, and goes after `stay` more acts at the latest.
@@ -127,6 +130,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => anybody().prop_map(What::Block),
         3 => anybody().prop_map(What::Unblock),
         3 => seq().prop_map(What::Read),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(text, any)| What::Draft(text, any)),
+        1 => any::<bool>().prop_map(What::MuteRoom),
     ];
     let membership = prop_oneof![
         3 => whom().prop_map(What::Invite),

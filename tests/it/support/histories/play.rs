@@ -149,6 +149,14 @@ impl Cast<'_> {
             What::Unpin(seq) => who.delete(&format!("{room}/messages/{seq}/pin")).await,
             What::Block(whom) => who.put(&format!("me/blocks/{}", of(whom)), json!({})).await,
             What::Unblock(whom) => who.delete(&format!("me/blocks/{}", of(whom))).await,
+            What::Draft(text, any) => {
+                let text = if *any { format!("as far as {text}") } else { String::new() };
+                who.put(&format!("me/drafts/{id}"), json!({"text": text})).await
+            }
+            What::MuteRoom(muted) => {
+                let until = if *muted { json!("forever") } else { Value::Null };
+                who.put(&format!("{room}/preferences"), json!({"muted_until": until})).await
+            }
             What::Read(seq) => who.put(&format!("{room}/read"), json!({"seq": seq})).await,
         };
         match answer.status.as_u16() {
