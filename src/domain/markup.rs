@@ -1,4 +1,4 @@
-//! What a message's text says besides its words: whom it mentions, what it links to.
+//! What a message's text says besides its words: whom it mentions.
 //!
 //! Texts are CommonMark, of which docs/PROTOCOL.md §11 names the part that clients show. They are kept as typed; here they are only
 //! read, so that what stands in code mentions nobody.
@@ -27,25 +27,6 @@ pub fn names(text: &str, max: usize) -> Vec<UserName> {
         }
     }
     names
-}
-
-/// Addresses a text links to: targets of links, and bare addresses that begin with `http://` or `https://`. Code counts too, as people
-/// can read and copy it.
-#[must_use]
-pub fn links(text: &str) -> Vec<String> {
-    let targets = Parser::new_ext(text, OPTIONS).filter_map(|event| match event {
-        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
-        _ => None,
-    });
-    let bare = text.match_indices("http").filter_map(|(at, _)| text.get(at..)).filter_map(|rest| {
-        let long = rest.starts_with("http://") || rest.starts_with("https://");
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | ')' | ']')).unwrap_or(rest.len());
-        long.then(|| rest.get(..end).unwrap_or_default().to_owned())
-    });
-    let mut links: Vec<String> = targets.chain(bare).collect();
-    links.sort_unstable();
-    links.dedup();
-    links
 }
 
 const OPTIONS: Options = Options::ENABLE_STRIKETHROUGH;
@@ -117,24 +98,10 @@ mod tests {
         assert_eq!(names("@ann @bob @eve", 2).len(), 2);
     }
 
-    #[test]
-    fn links_are_found_however_they_are_written() {
-        let cases: &[(&str, &[&str])] = &[
-            ("see https://example.org/a.", &["https://example.org/a."]),
-            ("[x](http://evil.example)", &["http://evil.example"]),
-            ("<https://a.example>", &["https://a.example"]),
-            ("`https://b.example/x`", &["https://b.example/x"]),
-            ("nothing", &[]),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(links(text), *expected, "{text}");
-        }
-    }
-
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in ".*") {
-            let _ = (names(&text, 5), links(&text));
+            let _ = names(&text, 5);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::may_post;
+use super::{may_post, may_react};
+use crate::domain::emoji::Emoji;
 use crate::domain::fault::Fault;
+use crate::domain::ids::UserId;
 use crate::domain::member::{Member, Role};
-use crate::domain::message::{Message, MessageChange};
+use crate::domain::message::{Message, MessageChange, Reaction};
 use crate::domain::room::{Room, RoomKind};
 use crate::domain::time::Timestamp;
 
@@ -46,40 +48,32 @@ pub fn decide_message(at: &MessageStanding<'_>, change: &MessageChange) -> Resul
     if at.message.seq < sight.from_seq {
         return Err(Fault::NotFound);
     }
+    let present = |()| if at.message.is_deleted() { Err(Fault::NotFound) } else { Ok(()) };
+    // Whoever may say nothing here changes nothing of what was said.
+    let posts = || may_post(at.room, at.actor, at.now).and_then(present);
+    let reacts = || may_react(at.room, at.actor, at.now).and_then(present);
     match change {
+        MessageChange::Edit { text, verdict, .. } => posts().and_then(|()| edit(at, text.as_str(), *verdict)),
+        // One's own words can be taken back wherever one reads them.
         MessageChange::Delete { .. } => delete(at),
-        // Where only some may post all may react.
-        MessageChange::React(_) | MessageChange::Unreact(_) => {
-            let open = Room { posting: Role::Member, ..at.room.clone() };
-            may_post(&open, at.actor, at.now)?;
-            if at.message.is_deleted() { Err(Fault::NotFound) } else { changed(at, change) }
-        }
-        // Whoever may say nothing here changes nothing of what was said.
-        _ => {
-            may_post(at.room, at.actor, at.now)?;
-            if at.message.is_deleted() { Err(Fault::NotFound) } else { changed(at, change) }
-        }
+        MessageChange::React(emoji) => reacts().map(|()| !has(at, *emoji)),
+        MessageChange::Unreact(emoji) => reacts().map(|()| has(at, *emoji)),
+        MessageChange::Pin => posts().and_then(|()| may_pin(at)).map(|()| !is_pinned(at)),
+        MessageChange::Unpin => posts().and_then(|()| may_pin(at)).map(|()| is_pinned(at)),
     }
 }
 
-fn changed(at: &MessageStanding<'_>, change: &MessageChange) -> Result<bool, Fault> {
-    let more = at.message.more.as_deref();
-    let has = |emoji| {
-        let own = |reaction: &crate::domain::message::Reaction| reaction.emoji == emoji && Some(reaction.user) == author(at);
-        more.is_some_and(|more| more.reactions.iter().any(own))
-    };
-    let is_pinned = more.is_some_and(|more| more.pinned.is_some());
-    match change {
-        MessageChange::Edit { text, verdict, .. } => edit(at, text.as_str(), *verdict),
-        MessageChange::React(emoji) => Ok(!has(*emoji)),
-        MessageChange::Unreact(emoji) => Ok(has(*emoji)),
-        MessageChange::Pin => may_pin(at).map(|()| !is_pinned),
-        MessageChange::Unpin => may_pin(at).map(|()| is_pinned),
-        MessageChange::Delete { .. } => Err(Fault::Internal),
-    }
+/// The asking person has reacted with this.
+fn has(at: &MessageStanding<'_>, emoji: Emoji) -> bool {
+    let own = |reaction: &Reaction| reaction.emoji == emoji && Some(reaction.user) == author(at);
+    at.message.more.as_ref().is_some_and(|more| more.reactions.iter().any(own))
 }
 
-fn author(at: &MessageStanding<'_>) -> Option<crate::domain::ids::UserId> {
+fn is_pinned(at: &MessageStanding<'_>) -> bool {
+    at.message.more.as_ref().is_some_and(|more| more.pinned.is_some())
+}
+
+fn author(at: &MessageStanding<'_>) -> Option<UserId> {
     at.actor.map(|actor| actor.user)
 }
 
@@ -141,8 +135,7 @@ pub fn may_mention_all(room: &Room, member: Option<&Member>, least: Role) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::emoji::Emoji;
-    use crate::domain::ids::{ClientId, RoomId, UserId};
+    use crate::domain::ids::{ClientId, RoomId};
     use crate::domain::member::MemberState;
     use crate::domain::message::{Mark, Mentions, More};
     use crate::domain::order::{Revision, Seq};

@@ -16,5 +16,5 @@ pub use contact::{Contact, may_group, may_invite, may_write_first};
 pub use hidden::{Hidden, View, seen_item, seen_message};
 pub use judge::may_judge;
 pub use message::{ChangeWindows, MessageStanding, decide_message, may_mention_all};
-pub use post::may_post;
+pub use post::{may_post, may_react};
 pub use read::{Sight, may_find, may_moderate, may_read, shows_receipts};

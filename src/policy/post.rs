@@ -5,13 +5,23 @@ use crate::domain::member::{Member, MemberState};
 use crate::domain::room::{Room, RoomKind};
 use crate::domain::time::Timestamp;
 
-/// Decides a post, and all else that is a way of speaking: editing, reacting, typing. `member` is the author's row in `room`, if there is one.
+/// Decides a post, and all else that is a way of posting: editing, pinning, typing. `member` is the author's row in `room`, if there is one.
 ///
 /// Slow mode is not asked here: it goes by the author's last post, which is known under the room's lock alone.
 ///
 /// # Errors
 /// The fault the author sees. A stranger to a room that is not public, or who has left it, learns nothing of it: [`Fault::NotFound`].
 pub fn may_post(room: &Room, member: Option<&Member>, now: Timestamp) -> Result<(), Fault> {
+    may_react(room, member, now)?;
+    let posts = member.is_some_and(|member| member.role >= room.posting);
+    if posts { Ok(()) } else { Err(Fault::NotAllowed) }
+}
+
+/// Decides a reaction: where only some may post, all who are not silenced may react.
+///
+/// # Errors
+/// Those of [`may_post`], save that the least role that posts is not asked.
+pub fn may_react(room: &Room, member: Option<&Member>, now: Timestamp) -> Result<(), Fault> {
     if room.deleted {
         return Err(Fault::NotFound);
     }
@@ -26,7 +36,6 @@ pub fn may_post(room: &Room, member: Option<&Member>, now: Timestamp) -> Result<
         // The same for both: who is blocked does not learn of it by writing.
         MemberState::Joined if room.blocked => Err(Fault::NotAllowed),
         MemberState::Joined if member.is_silenced(now) => Err(Fault::Silenced),
-        MemberState::Joined if member.role < room.posting => Err(Fault::NotAllowed),
         MemberState::Joined => Ok(()),
     }
 }
