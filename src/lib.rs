@@ -22,6 +22,7 @@ pub mod persistence;
 // Level 4
 pub mod accounts;
 pub mod moderation;
+pub mod notify;
 pub mod presence;
 pub mod reading;
 // Level 5

@@ -29,6 +29,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("accounts", 4),
     ("reading", 4),
     ("moderation", 4),
+    ("notify", 4),
     ("room", 5),
     ("session", 6),
     ("http", 7),

@@ -14,8 +14,12 @@ use crate::domain::user::{Actor, User};
 use crate::persistence::handle::{Key, Persistence};
 use crate::store::users::{Credentials, credentials};
 use crate::store::{Db, Operation, Reply, Store, StoreError, logins, users};
+use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// Done when what somebody has just asked to be notified of counts.
+pub type WishesChanged = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// What accounts are built from.
 pub struct Parts {
@@ -35,6 +39,8 @@ pub struct Parts {
     pub settings: config::Accounts,
     /// How much of everything one person may have.
     pub limits: config::Limits,
+    /// Has it read anew what people want to be notified of.
+    pub wishes_changed: WishesChanged,
     /// How long answers under operation ids are kept.
     pub operation_life: std::time::Duration,
 }

@@ -28,8 +28,12 @@ impl Accounts {
     pub async fn change_preferences(&self, user: UserId, new: SetPreferences) -> Result<Preferences, Refusal> {
         let limits = &self.0.parts.limits;
         let change = new.change(limits.keywords_per_user, limits.keyword_max)?;
+        let wishes = change.notify.is_some() || change.keywords.is_some();
         let set = self.write(user, ChangePreferences { user, change }).await?;
         self.announce_heads(&set.user_heads);
+        if wishes && !set.user_heads.is_empty() {
+            (self.0.parts.wishes_changed)().await;
+        }
         Ok(set.value)
     }
 
@@ -54,6 +58,9 @@ impl Accounts {
     pub async fn set_room_preferences(&self, user: UserId, wanted: RoomPreferences) -> Result<RoomPreferences, Refusal> {
         let set = self.write(user, SetRoomPreferences { user, wanted }).await?;
         self.announce_heads(&set.user_heads);
+        if !set.user_heads.is_empty() {
+            (self.0.parts.wishes_changed)().await;
+        }
         Ok(set.value)
     }
 

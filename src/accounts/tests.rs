@@ -82,6 +82,7 @@ impl World {
             clock: self.clock.clone(),
             limits: Config::default().limits,
             settings: self.settings.clone(),
+            wishes_changed: std::sync::Arc::new(|| Box::pin(std::future::ready(()))),
             operation_life: Duration::from_secs(86_400),
         };
         Process { accounts: Accounts::open(parts).await.unwrap(), relay }

@@ -14,9 +14,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::accounts::handle::{Accounts, Parts as AccountParts};
+use crate::accounts::handle::{Accounts, Parts as AccountParts, WishesChanged};
 use crate::auth::hashing::Hashing;
 use crate::auth::token::TokenKeys;
 use crate::config::secrets::SecretsError;
@@ -34,6 +35,8 @@ use crate::moderation;
 use crate::moderation::everywhere::Everywhere;
 use crate::moderation::handle::Moderation;
 use crate::moderation::hook::Hook;
+use crate::notify;
+use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::presence::handle::Presence;
 use crate::presence::records::StoreRecords;
@@ -235,6 +238,9 @@ async fn start_parts(
     let persistence = Persistence::start(&below("persistence"), permanent, store, clock, &config.database);
     let everywhere = Everywhere::default();
     let hook = Hook::new(&config.filter_hook, clock.clone()).map_err(StartError::FilterHook)?;
+    let notify = Notify::default();
+    // Before anybody posts.
+    notify.refresh(store).await?;
     let rooms = Rooms::start(RoomStart {
         supervisor: &below("rooms"),
         directory_policy: permanent,
@@ -244,30 +250,14 @@ async fn start_parts(
         relays: relays.clone(),
         clock: clock.clone(),
         everywhere: everywhere.clone(),
+        notify: notify.clone(),
         hook,
         settings: config,
     });
-    let records =
-        StoreRecords { store: store.clone(), persistence: persistence.clone(), yields_at: config.database.queue_max / 2 };
-    let presence = crate::presence::actor::start(
-        &below("presence"),
-        permanent,
-        crate::presence::actor::Parts {
-            audience: Box::new(relays.clone()),
-            records: Box::new(records),
-            clock: clock.clone(),
-            settings: (&**config).into(),
-        },
-    );
-    let told = rooms.clone();
-    let marks = StoredMarks {
-        heard: Arc::new(move |user, mark| told.mark_raised(user, mark)),
-        persistence: persistence.clone(),
-        relays: relays.clone(),
-        yields_at: config.database.queue_max / 2,
-        rooms_max: config.database.batch_max_messages,
-    };
-    let reading = crate::reading::actor::start(&below("reading"), permanent, marks, (&**config).into());
+    let writing = Writing { config, clock, store, persistence: &persistence, relays: &relays };
+    let presence = writing.start_presence(&below("presence"));
+    let reading = writing.start_reading(&below("reading"), &rooms);
+    writing.start_notify(&below("notify"), notify.clone(), presence.clone());
     let accounts = Accounts::open(AccountParts {
         store: store.clone(),
         persistence: persistence.clone(),
@@ -277,6 +267,7 @@ async fn start_parts(
         clock: clock.clone(),
         settings: config.accounts.clone(),
         limits: config.limits.clone(),
+        wishes_changed: wishes_changed(notify, store.clone()),
         operation_life: config.database.operation_ttl,
     })
     .await?;
@@ -289,6 +280,80 @@ async fn start_parts(
     );
     let moderation = start_moderation(config, clock, store, &persistence, &below("moderation"), everywhere).await?;
     Ok(Parts { relays, persistence, rooms, presence, reading, accounts, moderation })
+}
+
+/// What those need who write behind posts.
+struct Writing<'a> {
+    config: &'a Config,
+    clock: &'a Clock,
+    store: &'a Store,
+    persistence: &'a Persistence,
+    relays: &'a Relays,
+}
+
+impl Writing<'_> {
+    /// Half of what would make posts busy.
+    const fn yields_at(&self) -> usize {
+        self.config.database.queue_max / 2
+    }
+
+    fn permanent(&self) -> RestartPolicy {
+        policy(self.config, RestartClass::Permanent)
+    }
+
+    fn start_presence(&self, supervisor: &Supervisor) -> Presence {
+        let (store, persistence) = (self.store.clone(), self.persistence.clone());
+        let parts = crate::presence::actor::Parts {
+            audience: Box::new(self.relays.clone()),
+            records: Box::new(StoreRecords { store, persistence, yields_at: self.yields_at() }),
+            clock: self.clock.clone(),
+            settings: self.config.into(),
+        };
+        crate::presence::actor::start(supervisor, self.permanent(), parts)
+    }
+
+    fn start_reading(&self, supervisor: &Supervisor, rooms: &Rooms) -> Reading {
+        let told = rooms.clone();
+        let marks = StoredMarks {
+            heard: Arc::new(move |user, mark| told.mark_raised(user, mark)),
+            persistence: self.persistence.clone(),
+            relays: self.relays.clone(),
+            yields_at: self.yields_at(),
+            rooms_max: self.config.database.batch_max_messages,
+        };
+        crate::reading::actor::start(supervisor, self.permanent(), marks, self.config.into())
+    }
+
+    fn start_notify(&self, supervisor: &Supervisor, notify: Notify, presence: Presence) {
+        let online = move |users| -> BoxFuture<'static, _> {
+            let presence = presence.clone();
+            Box::pin(async move { presence.online(users).await })
+        };
+        let parts = notify::work::Parts {
+            store: self.store.clone(),
+            persistence: self.persistence.clone(),
+            relays: self.relays.clone(),
+            online: Arc::new(online),
+            clock: self.clock.clone(),
+            notify,
+            settings: self.config.notify.clone(),
+            clean_every: self.config.accounts.clean_up_every,
+            yields_at: self.yields_at(),
+        };
+        notify::actor::start(supervisor, self.permanent(), parts);
+    }
+}
+
+/// What somebody asks to be notified of counts with the next post, or when the store answers again.
+fn wishes_changed(notify: Notify, store: Store) -> WishesChanged {
+    Arc::new(move || {
+        let (notify, store) = (notify.clone(), store.clone());
+        Box::pin(async move {
+            if let Err(error) = notify.refresh(&store).await {
+                tracing::warn!(%error, "cannot read at once for what somebody wants to be notified");
+            }
+        })
+    })
 }
 
 async fn start_moderation(

@@ -130,6 +130,7 @@ async fn accounts(config: &Config, store: Store) -> Result<Accounts, Failure> {
         clock,
         settings: config.accounts.clone(),
         limits: config.limits.clone(),
+        wishes_changed: std::sync::Arc::new(|| Box::pin(std::future::ready(()))),
         operation_life: config.database.operation_ttl,
     };
     Accounts::open(parts).await.map_err(failed)

@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod log;
 mod moderation;
+mod notify;
 mod presence;
 mod print;
 mod problem;
@@ -48,6 +49,7 @@ pub use self::{
     load::{Loaded, Sources},
     log::{Format, Log},
     moderation::Moderation,
+    notify::Notify,
     presence::Presence,
     problem::{Origin, Problem, Refused},
     rates::Rates,
@@ -89,6 +91,8 @@ pub struct Config {
     pub conversation: Conversation,
     /// The audit log, reports, filters.
     pub moderation: Moderation,
+    /// Notifications.
+    pub notify: Notify,
     /// A program that judges posts.
     pub filter_hook: FilterHook,
     /// Restarts.

@@ -25,6 +25,8 @@ pub struct Post {
     pub forward: Option<Forward>,
     /// What was found out about it before its room was asked; a repeat is answered all the same (I3).
     pub verdict: Result<(), Fault>,
+    /// Somebody may have to be notified of it; its room says so.
+    pub notifies: bool,
 }
 
 /// A post as somebody writes it.
@@ -55,13 +57,13 @@ impl Post {
         };
         let details = Details { thread, quote, ..Details::default() };
         let details = (details != Details::default()).then(|| Box::new(details));
-        Ok(Self { author, client_id, text, details, forward, verdict: Ok(()) })
+        Ok(Self { author, client_id, text, details, forward, verdict: Ok(()), notifies: false })
     }
 
     /// A text and nothing else.
     #[must_use]
     pub fn plain(author: UserId, client_id: ClientId, text: MessageText) -> Self {
-        Self { author, client_id, text, details: None, forward: None, verdict: Ok(()) }
+        Self { author, client_id, text, details: None, forward: None, verdict: Ok(()), notifies: false }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod markup;
 pub mod member;
 pub mod message;
+pub mod notification;
 pub mod order;
 pub mod preference;
 pub mod reading;

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::member::Member;
+use super::notification::Notification;
 use super::order::Revision;
 use super::preference::{Preferences, RoomPreferences, ThreadPreferences};
 use super::reading::ReadMark;
@@ -49,6 +50,8 @@ pub enum StreamItem {
     Preferences(Box<Preferences>),
     /// What the person has begun to write; keyed by room and thread.
     Draft(Draft),
+    /// Of what the person was notified; keyed by room and message.
+    Notification(Notification),
 }
 
 impl StreamItem {
@@ -64,6 +67,7 @@ impl StreamItem {
             Self::ThreadPreferences(of) => of.revision,
             Self::Preferences(of) => of.revision,
             Self::Draft(draft) => draft.revision,
+            Self::Notification(of) => of.revision,
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod invitations;
 pub mod logins;
 pub mod members;
 pub mod messages;
+pub mod notifications;
 pub mod openapi;
 pub mod page;
 pub mod parts;

@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi};
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
     accounts, admin, administration, audit, changing, drafts, filters, health, invitations, logins, members, messages,
-    preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
+    notifications, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, FilterId, LinkId, ReportId, RoomId, UserId};
@@ -34,7 +34,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         logins::log_in, logins::refresh, logins::list, logins::end_all, logins::end_current, logins::end_one,
         users::find, users::one,
         preferences::mine, preferences::change_mine, preferences::of_room, preferences::set_of_room,
-        preferences::of_thread, preferences::set_of_thread, drafts::list, drafts::keep, drafts::throw_away,
+        preferences::of_thread, preferences::set_of_thread, notifications::list, drafts::list, drafts::keep, drafts::throw_away,
         reading::read, reading::read_all, receipts::list,
         relations::list, relations::block, relations::unblock, relations::mute, relations::unmute,
         administration::users, administration::user, administration::change_user, administration::invite,

@@ -16,7 +16,8 @@ use super::guard::guard;
 use super::parts::Parts;
 use super::{
     accounts, admin, administration, audit, changing, docs, drafts, filters, health, input, invitations, logins, members,
-    messages, openapi, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
+    messages, notifications, openapi, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing,
+    users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -62,6 +63,7 @@ routes! {
     put    "/api/v1/rooms/{room}/preferences"          => preferences::set_of_room;
     get    "/api/v1/rooms/{room}/threads/{seq}/preferences" => preferences::of_thread;
     put    "/api/v1/rooms/{room}/threads/{seq}/preferences" => preferences::set_of_thread;
+    get    "/api/v1/me/notifications"                  => notifications::list;
     get    "/api/v1/me/drafts"                         => drafts::list;
     put    "/api/v1/me/drafts/{room}"                  => drafts::keep;
     delete "/api/v1/me/drafts/{room}"                  => drafts::throw_away;

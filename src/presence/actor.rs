@@ -24,7 +24,8 @@ use crate::telemetry::metrics as names;
 
 use super::handle::Presence;
 use super::messages::{
-    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected, Unwatch, Watch,
+    DeviceActive, InvisibleSet, MembershipEnded, OnlineAmong, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected,
+    Unwatch, Watch,
 };
 use super::neighbours::{Audience, Records, RelayNumber, Reported};
 use super::state::{Limits, Now, Profile, Tracker, Watching};
@@ -197,6 +198,15 @@ impl Handler<Queued<PresenceOf>> for PresenceTracker {
             let now = tracker.now();
             reply.send(allowed.map(|profiles| tracker.tracker.snapshot(&profiles, now)));
         });
+    }
+}
+
+impl Handler<Queued<OnlineAmong>> for PresenceTracker {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<OnlineAmong>, _: &mut Context<Self>) {
+        let OnlineAmong { users, reply } = message.open();
+        reply.send(self.tracker.online(users, self.now()));
     }
 }
 

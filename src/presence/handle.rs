@@ -13,7 +13,8 @@ use crate::telemetry::metrics as names;
 
 use super::actor::PresenceTracker;
 use super::messages::{
-    DeviceActive, InvisibleSet, MembershipEnded, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected, Unwatch, Watch,
+    DeviceActive, InvisibleSet, MembershipEnded, OnlineAmong, PresenceOf, RoomEnded, SessionConnected, SessionDisconnected,
+    Unwatch, Watch,
 };
 use super::neighbours::RelayNumber;
 use super::state::Connected;
@@ -79,6 +80,16 @@ impl Presence {
         let (reply, answer) = reply();
         self.mailbox.try_send(PresenceOf { asker, users, reply }).map_err(|error| self.refused(&error))?;
         answer.await.unwrap_or(Err(Fault::Unavailable.into()))
+    }
+
+    /// Those of `users` who are shown as online. Whoever asks decides whom that concerns.
+    ///
+    /// # Errors
+    /// Busy or unavailable.
+    pub async fn online(&self, users: Vec<UserId>) -> Result<Vec<UserId>, Refusal> {
+        let (reply, answer) = reply();
+        self.mailbox.try_send(OnlineAmong { users, reply }).map_err(|error| self.refused(&error))?;
+        answer.await.map_err(|_dropped| Fault::Unavailable.into())
     }
 
     /// Somebody's wish to hide was committed.

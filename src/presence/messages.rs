@@ -66,6 +66,16 @@ pub struct PresenceOf {
     pub reply: ReplyTo<Result<Vec<UserPresence>, Refusal>>,
 }
 
+/// From whoever notifies those who are online: which of these people are, as it is shown to others?
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct OnlineAmong {
+    /// Of whom.
+    pub users: Vec<UserId>,
+    /// Who is answered.
+    pub reply: ReplyTo<Vec<UserId>>,
+}
+
 /// From accounts: somebody hides, or shows themselves again. May be lost, then it shows with the next look at the store.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

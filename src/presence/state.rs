@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::v1::command::DeviceState;
-use crate::protocol::v1::push::UserPresence;
+use crate::protocol::v1::push::{PresenceState, UserPresence};
 
 use person::Person;
 pub use person::Profile;
@@ -220,6 +220,14 @@ impl<R: Copy + Eq + Hash> Tracker<R> {
             }
         };
         profiles.iter().map(shown).collect()
+    }
+
+    /// Those of these people who are shown as online.
+    #[must_use]
+    pub fn online(&self, mut users: Vec<UserId>, now: Now) -> Vec<UserId> {
+        let shown = |user: &UserId| self.people.get(user).map(|person| person.shown(now.instant, self.limits.away_after).state);
+        users.retain(|user| shown(user) == Some(PresenceState::Online));
+        users
     }
 
     /// One batch per relay with everything that looks different from what was told.

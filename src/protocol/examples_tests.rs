@@ -3,7 +3,7 @@
 use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
-use super::v1::own::{Draft, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
+use super::v1::own::{Draft, Notification, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
 use super::v1::push::{
     Changes, Membership, Presence, PresenceState, Push, ReadMark, Receipt, Receipts, Reconnect, Relation, TokenExpiring, Typing,
     Unsubscribed, UserChanges, UserItem, UserPresence,
@@ -12,6 +12,7 @@ use super::v1::reply::{Done, Limits, Outcome, Posted, Renewed, Reply, ResetReaso
 use crate::domain::fault::{Close, ComeBack, Fault, Refusal, Stored};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::{self as domain, NoticeKind};
+use crate::domain::notification::NotificationKind;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::preference::{DirectRule, FOREVER, Following, Notify};
 use crate::domain::room::{HistoryRule, RoomKind};
@@ -219,6 +220,16 @@ fn own_items() -> Value {
         text: "I was just".into(),
         changed_at: at("10:00:03"),
     };
+    let notification = Notification {
+        revision: Revision(49),
+        room: id("1"),
+        seq: Seq(12),
+        kind: NotificationKind::Mention,
+        author: id("b2"),
+        quiet: false,
+        gone: false,
+        created_at: at("10:00:04"),
+    };
     let items = vec![
         UserItem::Relation(relation),
         UserItem::ReadMark(mark),
@@ -226,8 +237,9 @@ fn own_items() -> Value {
         UserItem::ThreadPreferences(of_thread),
         UserItem::Preferences(preferences),
         UserItem::Draft(draft),
+        UserItem::Notification(notification),
     ];
-    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(48), items }))
+    push(Push::UserChanges(UserChanges { from: Revision(42), to: Revision(49), items }))
 }
 
 fn post_refused() -> Value {

@@ -37,6 +37,7 @@ use crate::faults;
 use crate::moderation::everywhere::Everywhere;
 use crate::moderation::filters::{Cause, Judgement};
 use crate::moderation::handle::report_by_server;
+use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::store::Store;
 use crate::store::messages::change::MessageLimits;
@@ -59,6 +60,7 @@ pub(super) struct Surroundings {
     pub(super) relays: Relays,
     pub(super) clock: Clock,
     pub(super) everywhere: Everywhere,
+    pub(super) notify: Notify,
     pub(super) settings: config::Room,
     pub(super) room_limits: RoomLimits,
     pub(super) message_limits: MessageLimits,
@@ -309,12 +311,18 @@ impl RoomActor {
         let Some(awake) = &self.awake else { return group.refuse(self.absence.into()) };
         let (now, mention_all) = (self.with.clock.now(), self.with.mention_all_role);
         let judges = posting::Judges { everywhere: &self.with.everywhere.filters(), hook: &group.judged };
-        let (append, suspects) = posting::decide(&awake.membership, &group.posts, judges, now, mention_all);
+        let interest = self.with.notify.interest();
+        let circumstances = posting::Circumstances { now, mention_all, interest: &interest };
+        let (append, suspects) = posting::decide(&awake.membership, &group.posts, judges, circumstances);
+        let notifies = append.posts.iter().any(|(post, _)| post.notifies);
         let under = append.policy_revision;
         group.owed.stake();
         let outcome = self.with.persistence.append_until(append, group.deadline);
         ctx.spawn(outcome.into_actor(self).map(move |outcome, room, ctx| {
             let outcome = or_unknown(outcome);
+            if notifies {
+                room.with.notify.queued();
+            }
             room.report(&outcome, suspects, ctx);
             room.appended(outcome, under, group, ctx);
         }));

@@ -83,6 +83,7 @@ impl RoomActor {
     ) {
         owed.stake();
         let (now, limits) = (self.with.clock.now(), self.with.message_limits);
+        let deletes = matches!(change, MessageChange::Delete { .. });
         let operation = ChangeMessage { actor, room: self.room, seq, change, now, limits };
         let changed = self.with.persistence.run(Key::Room(self.room), operation);
         ctx.spawn(changed.into_actor(self).map(move |changed, room, ctx| {
@@ -90,6 +91,9 @@ impl RoomActor {
             let is_new = changed.as_ref().is_ok_and(|changed| changed.changes.is_some());
             if let Some(cause) = cause.filter(|_| is_new) {
                 room.report_message(seq, cause, ctx);
+            }
+            if deletes && is_new {
+                room.with.notify.queued();
             }
             room.changed(changed, owed, ctx);
         }));

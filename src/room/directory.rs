@@ -19,6 +19,7 @@ use super::messages::{
 use super::state::posting::{Answers, Posted};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
+use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::faults;
 use crate::moderation::filters::Judgement;
@@ -158,11 +159,13 @@ impl Directory {
         // One key for both directions, so that two first messages queue up instead of colliding.
         let key = Key::User(post.author.min(other));
         let (now, limits) = (self.with.clock.now(), self.with.room_limits);
-        let first = FirstDirect { other, room: RoomId::generate(), post: post.clone(), verdict, now, limits };
+        let first =
+            FirstDirect { other, room: RoomId::generate(), post: Post { notifies: true, ..post.clone() }, verdict, now, limits };
         let made = self.with.persistence.run(key, first);
         ctx.spawn(made.into_actor(self).map(move |made, directory, ctx| match or_unknown(made) {
             Ok(FirstDirectOutcome::Made { changed, message }) => {
                 directory.with.relays.announce_user_heads(&changed.user_heads);
+                directory.with.notify.queued();
                 let posted =
                     Posted { seq: message.seq, revision: message.revision, created_at: message.created_at, repeat: false };
                 let room = changed.room.id;

@@ -35,6 +35,7 @@ use crate::moderation::everywhere::Everywhere;
 use crate::moderation::filters::Judgement;
 use crate::moderation::handle::report_by_server;
 use crate::moderation::hook::Hook;
+use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::persistence::owed::Owed;
 use crate::store::Store;
@@ -81,6 +82,8 @@ pub struct Start<'a> {
     pub clock: Clock,
     /// The filters that hold in every room.
     pub everywhere: Everywhere,
+    /// Who is told that somebody may have to be notified.
+    pub notify: Notify,
     /// The program that is asked about posts.
     pub hook: Option<Hook>,
     /// Sections `room`, `limits`, `database`, `resume`, `session`.
@@ -98,6 +101,7 @@ impl Rooms {
             relays: start.relays,
             clock: start.clock,
             everywhere: start.everywhere,
+            notify: start.notify,
             settings: settings.room.clone(),
             room_limits: RoomLimits::from(&settings.limits),
             message_limits: MessageLimits::from(&settings.conversation),

@@ -24,6 +24,7 @@ use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::time::Clock;
 use crate::moderation::everywhere::Everywhere;
+use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::store::testing::{PATIENCE, TestStore, actor, noon, post};
 use crate::supervision::mailbox::Queued;
@@ -81,6 +82,7 @@ impl Node {
             relays: relays.clone(),
             clock,
             everywhere: Everywhere::default(),
+            notify: Notify::default(),
             hook: None,
             settings: &settings,
         });

@@ -15,6 +15,7 @@ use crate::domain::filter::{FilterAction, FilterKind};
 use crate::domain::ids::{AuditId, ClientId, Epoch, FilterId, LinkId, LoginId, NodeId, RegistrationId, ReportId, RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::NoticeKind;
+use crate::domain::notification::NotificationKind;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::preference::{DirectRule, Following, Notify};
 use crate::domain::report::{ReportReason, ReportState};
@@ -101,6 +102,7 @@ codes!(MemberState { Invited = 0, Joined = 1, Left = 2, Banned = 3 });
 codes!(Role { Owner = 0, Moderator = 1, Member = 2 });
 codes!(Notify { Default = 0, All = 1, Mentions = 2, Nothing = 3 });
 codes!(Following { Default = 0, Yes = 1, No = 2 });
+codes!(NotificationKind { Direct = 0, Mention = 1, RoomMention = 2, OnlineMention = 3, Keyword = 4, Thread = 5, All = 6 });
 codes!(DirectRule { Everyone = 0, SharedRooms = 1, Nobody = 2 });
 codes!(NoticeKind {
     Created = 0,

@@ -27,6 +27,7 @@ pub mod members;
 pub mod messages;
 mod migrate;
 pub mod nodes;
+pub mod notifications;
 mod operation;
 pub mod operations;
 mod page;

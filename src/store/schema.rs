@@ -357,6 +357,43 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    notifications (user, room, seq) {
+        user -> Binary,
+        room -> Binary,
+        seq -> BigInt,
+        kind -> SmallInt,
+        author -> Binary,
+        quiet -> Bool,
+        gone -> Bool,
+        created_at -> Timestamp,
+        stream_revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    notify_queue (room, seq) {
+        room -> Binary,
+        seq -> BigInt,
+        after_user -> Nullable<Binary>,
+        queued_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
-    users, rooms, members, messages, notices, room_links, relations, read_marks, replies, mentions, pins, reports
+    users,
+    rooms,
+    members,
+    messages,
+    notices,
+    room_links,
+    relations,
+    read_marks,
+    replies,
+    mentions,
+    pins,
+    reports,
+    preferences,
+    keywords,
+    notifications
 );

@@ -21,6 +21,7 @@ mod history;
 mod idle;
 mod invitations;
 mod moderation;
+mod notifications;
 mod openapi;
 mod own;
 mod people;

@@ -1,7 +1,8 @@
 //! What is a person's own, as it travels: preferences and drafts.
 
 use crate::domain::fault::Fault;
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::notification::{self, NotificationKind};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::preference::{self, DirectRule, FOREVER, Following, Keyword, Notify, PreferencesChange};
 use crate::domain::time::Timestamp;
@@ -115,6 +116,40 @@ impl From<&draft::Draft> for Draft {
             text: draft.text.as_str().to_owned(),
             changed_at: draft.changed_at,
         }
+    }
+}
+
+/// That somebody said something I am to be told of: without its text, which is read like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Notification {
+    /// The revision of my stream at which this last changed.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// The message's room.
+    #[schema(value_type = String, format = Uuid)]
+    pub room: RoomId,
+    /// The message.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// Why: `direct`, `mention`, `room_mention`, `online_mention`, `keyword`, `thread` or `all`; the first of these that fits.
+    #[schema(value_type = String)]
+    pub kind: NotificationKind,
+    /// Who wrote it.
+    #[schema(value_type = String, format = Uuid)]
+    pub author: UserId,
+    /// It came in my quiet hours: to be shown without a sound.
+    pub quiet: bool,
+    /// The message was deleted since: take the notification away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    /// When I was notified.
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<&notification::Notification> for Notification {
+    fn from(of: &notification::Notification) -> Self {
+        let notification::Notification { room, seq, kind, author, quiet, gone, created_at, revision } = *of;
+        Self { revision, room, seq, kind, author, quiet, gone, created_at }
     }
 }
 

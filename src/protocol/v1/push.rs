@@ -1,7 +1,7 @@
 //! What the server sends by itself.
 
 use super::item::{Item, Room, User};
-use super::own::{Draft, Preferences, RoomPreferences, ThreadPreferences};
+use super::own::{Draft, Notification, Preferences, RoomPreferences, ThreadPreferences};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
@@ -96,6 +96,8 @@ pub enum UserItem {
     Preferences(Preferences),
     /// What I have begun to write; keyed by room and thread.
     Draft(Draft),
+    /// Of what I was notified; keyed by room and message.
+    Notification(Notification),
 }
 
 impl From<&stream::StreamItem> for UserItem {
@@ -110,6 +112,7 @@ impl From<&stream::StreamItem> for UserItem {
             stream::StreamItem::ThreadPreferences(of) => Self::ThreadPreferences(of.into()),
             stream::StreamItem::Preferences(of) => Self::Preferences((&**of).into()),
             stream::StreamItem::Draft(draft) => Self::Draft(draft.into()),
+            stream::StreamItem::Notification(of) => Self::Notification(of.into()),
             stream::StreamItem::Relation { relation, refetch } => {
                 let (rooms, every_room) = match refetch {
                     Some(Refetch::Rooms(rooms)) => (rooms.clone(), false),

@@ -9,9 +9,11 @@ use crate::domain::ids::{ClientId, RoomId};
 use crate::domain::member::Role;
 use crate::domain::message::{Changes, Details, Item, Message, Post};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 use crate::faults;
 use crate::moderation::filters::{Cause, Filters, Judgement};
+use crate::notify::interest::Interest;
 use crate::store::messages::{Append, PostOutcome};
 
 use super::membership::Membership;
@@ -79,6 +81,17 @@ pub struct Judges<'a> {
     pub hook: &'a [Judgement],
 }
 
+/// What else a post is decided by.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The present time.
+    pub now: Timestamp,
+    /// Least role that mentions everybody.
+    pub mention_all: Role,
+    /// What people want to be notified of.
+    pub interest: &'a Interest,
+}
+
 /// What is to be appended for a group, each post with its verdict, and which of them are suspect. Filters come before the hook: what they
 /// refuse is refused for good, what the hook could not judge may come again.
 #[must_use]
@@ -86,9 +99,9 @@ pub fn decide(
     membership: &Membership,
     posts: &[Post],
     judges: Judges<'_>,
-    now: Timestamp,
-    mention_all: Role,
+    circumstances: Circumstances<'_>,
 ) -> (Append, Vec<Suspect>) {
+    let Circumstances { now, mention_all, interest } = circumstances;
     let mut suspects = Vec::new();
     let mut hook = judges.hook.iter();
     let mut filtered = |post: &Post| {
@@ -105,7 +118,11 @@ pub fn decide(
             Judgement::Refuse(fault) => Err(fault),
         }
     };
-    let decided = |post: &Post| (with_whom_it_may_mention(membership, post, mention_all), filtered(post));
+    let decided = |post: &Post| {
+        let mut decided = with_whom_it_may_mention(membership, post, mention_all);
+        decided.notifies = may_notify(membership, &decided, interest);
+        (decided, filtered(post))
+    };
     let mut posts: Vec<_> = posts.iter().map(decided).collect();
     if posts.len() > 1 && faults::hit("room.swap_pair") {
         posts.swap(0, 1);
@@ -124,6 +141,16 @@ pub fn to_report(outcomes: &[PostOutcome], mut suspects: Vec<Suspect>) -> Vec<(S
         _ => None,
     });
     stored.collect()
+}
+
+/// May somebody have to be notified of it? Ordinary posts in ordinary rooms cost nothing beyond this.
+fn may_notify(membership: &Membership, post: &Post, interest: &Interest) -> bool {
+    let room = membership.room();
+    let details = post.details.as_deref();
+    matches!(room.kind, RoomKind::Direct | RoomKind::Group)
+        || details.is_some_and(|details| details.thread.is_some() || !details.mentions.is_empty())
+        || interest.everything_in(room.id)
+        || !interest.keywords_in(post.text.as_str()).is_empty()
 }
 
 fn with_whom_it_may_mention(membership: &Membership, post: &Post, mention_all: Role) -> Post {
@@ -211,14 +238,46 @@ mod tests {
     use crate::domain::filter::{Filter, FilterAction, FilterKind};
     use crate::domain::ids::{ClientId, FilterId, UserId};
     use crate::domain::member::MemberState;
+    use crate::domain::message::Mentions;
     use crate::domain::report::ReportReason;
     use crate::domain::text::MessageText;
     use crate::moderation::filters::rule;
     use chrono::DateTime;
+    use std::collections::HashSet;
     use std::sync::Arc;
 
     fn nobody(everywhere: &Filters) -> Judges<'_> {
         Judges { everywhere, hook: &[] }
+    }
+
+    fn usual(interest: &Interest) -> Circumstances<'_> {
+        Circumstances { now: DateTime::UNIX_EPOCH, mention_all: Role::Moderator, interest }
+    }
+
+    #[test]
+    fn only_what_may_notify_somebody_says_so() {
+        let (in_, other) = (UserId::generate(), UserId::generate());
+        let members = || [in_, other].map(|user| member(user, MemberState::Joined, 2)).to_vec();
+        let notifies = |room: crate::domain::room::Room, post: Post, interest: &Interest| {
+            let membership = Membership::new(room, members());
+            let (append, _) = decide(&membership, &[post], nobody(&Filters::default()), usual(interest));
+            append.posts[0].0.notifies
+        };
+        let nothing = Interest::default();
+        let with = |details: Details| Post { details: Some(Box::new(details)), ..post(in_, "hello") };
+        let mentioning =
+            |users: Vec<UserId>| with(Details { mentions: Mentions { users, ..Mentions::default() }, ..Details::default() });
+        assert!(!notifies(room(5, 4), post(in_, "hello"), &nothing));
+        assert!(notifies(room(5, 4), mentioning(vec![other]), &nothing));
+        assert!(!notifies(room(5, 4), mentioning(vec![UserId::generate()]), &nothing), "who is not in the room is not mentioned");
+        assert!(notifies(room(5, 4), with(Details { thread: Some(Seq(1)), ..Details::default() }), &nothing));
+        for kind in [RoomKind::Direct, RoomKind::Group] {
+            let direct = crate::domain::room::Room { kind, ..room(5, 4) };
+            assert!(notifies(direct, post(in_, "hello"), &nothing));
+        }
+        let words = Interest::new(HashSet::new(), vec!["tea".to_owned()]);
+        assert!(notifies(room(5, 4), post(in_, "Tea?"), &words) && !notifies(room(5, 4), post(in_, "team"), &words));
+        assert!(notifies(room(5, 4), post(in_, "hello"), &Interest::new([room(5, 4).id].into(), Vec::new())));
     }
 
     fn post(author: UserId, text: &str) -> Post {
@@ -251,7 +310,7 @@ mod tests {
         let membership =
             Membership::new(room(5, 4), vec![member(in_, MemberState::Joined, 2), member(out, MemberState::Banned, 3)]);
         let posts = [post(in_, "a"), post(out, "b"), post(in_, "c")];
-        let (append, _) = decide(&membership, &posts, nobody(&Filters::default()), DateTime::UNIX_EPOCH, Role::Moderator);
+        let (append, _) = decide(&membership, &posts, nobody(&Filters::default()), usual(&Interest::default()));
         assert_eq!(append.policy_revision, Revision(4));
         let texts: Vec<_> = append.posts.iter().map(|(post, _)| post.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "c"]);
@@ -277,7 +336,7 @@ mod tests {
         let away = Judgement::Refuse(Fault::Unavailable);
         let judged = [Judgement::Pass, Judgement::Pass, away.clone(), Judgement::Pass, away];
         let judges = Judges { everywhere: &everywhere, hook: &judged };
-        let (append, suspects) = decide(&membership, &posts, judges, DateTime::UNIX_EPOCH, Role::Moderator);
+        let (append, suspects) = decide(&membership, &posts, judges, usual(&Interest::default()));
         let verdicts: Vec<_> = append.posts.iter().map(|(_, verdict)| *verdict).collect();
         let refused = [Err(Fault::Filtered), Err(Fault::Banned), Err(Fault::Unavailable)];
         assert_eq!(verdicts, [&[Ok(()), Ok(())], &refused[..]].concat());

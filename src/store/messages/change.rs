@@ -26,6 +26,7 @@ use crate::store::audit;
 use crate::store::backend::Db;
 use crate::store::columns::{Id, at, int, number};
 use crate::store::error::StoreError;
+use crate::store::notifications::queue;
 use crate::store::operation::{Operation, Reply};
 use crate::store::rooms::{Changed, lock_room, members_of, within};
 use crate::store::rows::{NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
@@ -239,6 +240,8 @@ impl ChangeMessage {
         let old = reactions::table.filter(reactions::room.eq(room)).filter(reactions::seq.eq(seq));
         each!(db, |c| diesel::delete(old).execute(c).await)?;
         each!(db, |c| diesel::delete(pins::table.find((room, seq))).execute(c).await)?;
+        // Who was notified of it is told that it is gone, behind this.
+        queue::add_again(db, self.room, self.seq, self.now).await?;
         match message.details().and_then(|details| details.thread) {
             None => Ok(None),
             Some(thread) => self.shrink(db, revision, thread).await,

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::backend::Db;
 use super::columns::{Id, at, int, revision, seq};
 use super::error::{StoreError, UNIQUE_KEY};
+use super::notifications::queue;
 use super::operation::{Operation, Reply};
 use super::rows::{MessageRow, slow_mode};
 use crate::domain::fault::{Fault, Refusal};
@@ -210,11 +211,14 @@ struct Batch {
     /// Those that have more than a text.
     detailed: Vec<(MessageRow, Details)>,
     pauses: slow::Pauses,
+    /// Messages of which somebody may have to be notified.
+    notifying: Vec<(Id, i64)>,
 }
 
 impl Batch {
     fn new(now: Timestamp, counters: HashMap<Id, Counter>, stored: HashMap<Key, StoredPost>, pauses: slow::Pauses) -> Self {
-        Self { now, counters, stored, named: Named::default(), rows: Vec::new(), detailed: Vec::new(), pauses }
+        let (named, rows, detailed, notifying) = (Named::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { now, counters, stored, named, rows, detailed, pauses, notifying }
     }
 
     fn decide(&mut self, append: &Append) -> Result<AppendOutcome, StoreError> {
@@ -299,6 +303,9 @@ impl Batch {
         let stored = StoredPost { seq: row.seq, revision: row.revision, body_hash: row.body_hash, created_at: row.created_at };
         self.stored.insert(key(room, post), stored);
         self.pauses.note(row.room, row.author, row.created_at);
+        if post.notifies {
+            self.notifying.push((row.room, row.seq));
+        }
         row
     }
 }
@@ -331,12 +338,13 @@ async fn repeats(db: &mut Db, keys: Vec<Key>) -> Result<HashMap<Key, StoredPost>
 async fn write(db: &mut Db, batch: Batch) -> Result<(), StoreError> {
     let mut raised: Vec<(Id, Counter)> = batch.counters.into_iter().filter(|(_, counter)| counter.added > 0).collect();
     raised.sort_unstable_by_key(|(id, _)| *id);
-    let Batch { rows, detailed, named, pauses, .. } = batch;
+    let Batch { now, rows, detailed, named, pauses, notifying, .. } = batch;
     match db {
         Db::Sqlite(connection) => sqlite::write(connection, rows, raised).await?,
         Db::Mysql(connection) => mysql::write(connection, rows, &raised).await?,
     }
     beside::write(db, detailed, &named).await?;
+    queue::add(db, &notifying, now).await?;
     pauses.write(db).await
 }
 

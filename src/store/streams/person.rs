@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::members::memberships;
 use crate::store::rows::{MemberRow, RoomRow};
 use crate::store::schema::{members, rooms};
-use crate::store::{drafts, people, preferences, read_marks, relations};
+use crate::store::{drafts, notifications, people, preferences, read_marks, relations};
 
 /// What changed in a user stream after `from`: at most `max`, unless one item alone is more. `to` is the head if that was all.
 ///
@@ -49,6 +49,9 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
     let is_all = |items: &Vec<StreamItem>| items.len() as u64 >= revisions;
     if !is_all(&items) {
         items.extend(read_marks::changed(db, user, span, limit).await?);
+    }
+    if !is_all(&items) {
+        items.extend(notifications::changed(db, user, span, limit).await?);
     }
     if !is_all(&items) {
         items.extend(drafts::changed(db, user, span, limit).await?);
@@ -97,6 +100,7 @@ fn text_bytes(item: &StreamItem) -> usize {
         | StreamItem::ReadMark(_)
         | StreamItem::RoomPreferences(_)
         | StreamItem::ThreadPreferences(_)
-        | StreamItem::Preferences(_) => 0,
+        | StreamItem::Preferences(_)
+        | StreamItem::Notification(_) => 0,
     }
 }

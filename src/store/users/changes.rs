@@ -20,7 +20,7 @@ use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
 use crate::store::operations::{self, OperationKey};
 use crate::store::schema::users;
-use crate::store::{drafts, preferences, read_marks, relations};
+use crate::store::{drafts, notifications, preferences, read_marks, relations};
 
 /// Changes how the person is shown.
 #[derive(Clone, Debug)]
@@ -214,6 +214,7 @@ impl Operation for DeleteAccount {
             read_marks::forget(db, self.user).await?;
             preferences::forget(db, self.user).await?;
             drafts::forget(db, self.user).await?;
+            notifications::forget(db, self.user).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
         })
     }

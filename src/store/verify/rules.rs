@@ -238,7 +238,8 @@ pub const RULES: &[Rule] = &[
         "SELECT NULL AS room_id, o.user AS user_id, o.stream_revision AS number FROM ( \
          SELECT user, stream_revision FROM relations UNION ALL SELECT user, stream_revision FROM read_marks \
          UNION ALL SELECT user, stream_revision FROM room_preferences UNION ALL SELECT user, stream_revision FROM thread_preferences \
-         UNION ALL SELECT user, stream_revision FROM drafts UNION ALL SELECT user, stream_revision FROM preferences) o \
+         UNION ALL SELECT user, stream_revision FROM drafts UNION ALL SELECT user, stream_revision FROM preferences \
+         UNION ALL SELECT user, stream_revision FROM notifications) o \
          JOIN users u ON u.id = o.user WHERE o.stream_revision > u.stream_revision",
     ),
     everything(

@@ -1,0 +1,208 @@
+//! Notifying people, and taking it back: one operation for some people of one message.
+//!
+//! *Invariants.* The message is locked first, then the people by id: whoever deletes the message either finds all rows written here, or
+//! this finds it deleted and writes none. A part that was done already, by its place in the queue, changes nothing; nobody who has a row gets
+//! another.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::NotificationRow;
+use super::queue::Job;
+use crate::domain::ids::UserId;
+use crate::domain::notification::NotificationKind;
+use crate::domain::order::Revision;
+use crate::domain::time::Timestamp;
+use crate::store::backend::Db;
+use crate::store::columns::{Code, Id, at, int};
+use crate::store::error::StoreError;
+use crate::store::operation::{Operation, Reply};
+use crate::store::people::Locked;
+use crate::store::schema::{mentions, messages, notifications, notify_queue};
+
+/// The streams that grew.
+pub type Heads = Vec<(UserId, Revision)>;
+
+/// Somebody who is to be notified.
+#[derive(Clone, Copy, Debug)]
+pub struct Notified {
+    /// Who.
+    pub user: UserId,
+    /// Why.
+    pub kind: NotificationKind,
+    /// Without disturbing them.
+    pub quiet: bool,
+}
+
+/// Notifies some people of a message.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// Of which, and where in the queue it stands.
+    pub job: Job,
+    /// Who wrote it.
+    pub author: UserId,
+    /// Whom.
+    pub people: Vec<Notified>,
+    /// Those among the members who were online, where the message mentions them: they find it among what mentions them.
+    pub online: Vec<UserId>,
+    /// Where to go on; `None`: this was all.
+    pub next: Option<UserId>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for Notify {
+    type Output = Heads;
+    const NAME: &'static str = "notify";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Heads> {
+        Box::pin(self.notify(db))
+    }
+}
+
+impl Notify {
+    async fn notify(&self, db: &mut Db) -> Result<Heads, StoreError> {
+        if !self.is_there(db).await? || !waits(db, self.job).await? {
+            return Ok(Vec::new());
+        }
+        let mut people = Locked::take(db, self.people.iter().map(|notified| notified.user)).await?;
+        let (room, number) = self.job.key();
+        let ids: Vec<Id> = self.people.iter().map(|notified| notified.user.into()).collect();
+        let query = notifications::table
+            .filter(notifications::room.eq(room).and(notifications::seq.eq(number)))
+            .filter(notifications::user.eq_any(ids))
+            .select(notifications::user);
+        let known: Vec<Id> = each!(db, |c| query.load(c).await)?;
+        let known: HashSet<Id> = known.into_iter().collect();
+        let mut rows = Vec::with_capacity(self.people.len());
+        for Notified { user, kind, quiet } in &self.people {
+            // Who is gone meanwhile is told of nothing.
+            if !known.contains(&(*user).into()) && people.require(*user).is_ok() {
+                rows.push(NotificationRow {
+                    user: (*user).into(),
+                    room,
+                    seq: number,
+                    kind: kind.code(),
+                    author: self.author.into(),
+                    quiet: *quiet,
+                    gone: false,
+                    created_at: at(self.now),
+                    stream_revision: int(people.next(*user)?.0),
+                });
+            }
+        }
+        if !rows.is_empty() {
+            batch!(db, diesel::insert_into(notifications::table).values(rows))?;
+        }
+        self.note_online(db).await?;
+        proceed(db, self.job, self.next, self.now).await?;
+        people.write(db).await
+    }
+
+    /// Locks the message.
+    async fn is_there(&self, db: &mut Db) -> Result<bool, StoreError> {
+        let query = messages::table.find(self.job.key()).select(messages::deleted_at.is_null());
+        let there: Option<bool> = match db {
+            Db::Sqlite(c) => query.first(c).await.optional()?,
+            Db::Mysql(c) => query.for_update().first(c).await.optional()?,
+        };
+        Ok(there == Some(true))
+    }
+
+    async fn note_online(&self, db: &mut Db) -> Result<(), StoreError> {
+        if self.online.is_empty() {
+            return Ok(());
+        }
+        let (room, number) = self.job.key();
+        let ids: Vec<Id> = self.online.iter().copied().map(Id::from).collect();
+        let query = mentions::table
+            .filter(mentions::room.eq(room).and(mentions::seq.eq(number)).and(mentions::user.eq_any(&ids)))
+            .select(mentions::user);
+        let known: Vec<Id> = each!(db, |c| query.load(c).await)?;
+        let row = |user: Id| {
+            (
+                mentions::room.eq(room),
+                mentions::user.eq(user),
+                mentions::seq.eq(number),
+                mentions::author.eq(Id::from(self.author)),
+            )
+        };
+        let rows: Vec<_> = ids.into_iter().filter(|user| !known.contains(user)).map(row).collect();
+        if !rows.is_empty() {
+            batch!(db, diesel::insert_into(mentions::table).values(rows))?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes back what some people were told of a message that is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeBack {
+    /// Which, and where in the queue it stands.
+    pub job: Job,
+    /// So many people.
+    pub people_max: usize,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for TakeBack {
+    type Output = Heads;
+    const NAME: &'static str = "take_notifications_back";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Heads> {
+        Box::pin(self.take_back(db))
+    }
+}
+
+impl TakeBack {
+    async fn take_back(&self, db: &mut Db) -> Result<Heads, StoreError> {
+        if !waits(db, self.job).await? {
+            return Ok(Vec::new());
+        }
+        let (room, number) = self.job.key();
+        let query = notifications::table
+            .filter(notifications::room.eq(room).and(notifications::seq.eq(number)))
+            .filter(notifications::user.gt(self.job.after.map_or(Id([0; 16]), Id::from)))
+            .filter(notifications::gone.eq(false))
+            .order(notifications::user)
+            .limit(i64::try_from(self.people_max).unwrap_or(i64::MAX))
+            .select(notifications::user);
+        let told: Vec<Id> = each!(db, |c| query.load(c).await)?;
+        let mut people = Locked::take(db, told.iter().copied().map(UserId::from)).await?;
+        for user in &told {
+            let gone = (notifications::gone.eq(true), notifications::stream_revision.eq(int(people.next((*user).into())?.0)));
+            let row = notifications::table.find((*user, room, number));
+            each!(db, |c| diesel::update(row).set(gone).execute(c).await)?;
+        }
+        let next = told.last().filter(|_| told.len() >= self.people_max).map(|last| UserId::from(*last));
+        proceed(db, self.job, next, self.now).await?;
+        people.write(db).await
+    }
+}
+
+/// Does the message wait, and is it this part's turn?
+async fn waits(db: &mut Db, job: Job) -> Result<bool, StoreError> {
+    let query = notify_queue::table.find(job.key()).select(notify_queue::after_user);
+    let row: Option<Option<Id>> = match db {
+        Db::Sqlite(c) => query.first(c).await.optional()?,
+        Db::Mysql(c) => query.for_update().first(c).await.optional()?,
+    };
+    Ok(row == Some(job.after.map(Id::from)))
+}
+
+/// Goes on behind somebody, or has done with the message.
+async fn proceed(db: &mut Db, job: Job, next: Option<UserId>, now: Timestamp) -> Result<(), StoreError> {
+    let row = notify_queue::table.find(job.key());
+    match next {
+        Some(next) => {
+            // At the end of the queue: a large room does not keep others waiting.
+            let further = (notify_queue::after_user.eq(Some(Id::from(next))), notify_queue::queued_at.eq(at(now)));
+            each!(db, |c| diesel::update(row).set(further).execute(c).await)?
+        }
+        None => each!(db, |c| diesel::delete(row).execute(c).await)?,
+    };
+    Ok(())
+}
