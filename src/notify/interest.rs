@@ -81,7 +81,7 @@ mod tests {
             ("rust", "I like Rust.", true),
             ("rust", "trust me", false),
             ("rust", "rusty", false),
-            ("straße", "STRASSE", false),
+            ("straße", "STRASSE", true),
             ("strasse", "Straße", true),
             ("release day", "The RELEASE day, at last", true),
             ("release day", "release of the day", false),
@@ -93,7 +93,7 @@ mod tests {
             ("a b c d e f g h i", "a b c d e f g h i", false),
         ];
         for (keyword, text, expected) in table {
-            let interest = Interest::new(HashSet::new(), vec![keyword.to_owned()]);
+            let interest = Interest::new(HashSet::new(), vec![fold_case(keyword)]);
             let found = interest.keywords_in(text);
             assert_eq!(!found.is_empty(), expected, "{keyword} in {text}: {found:?}");
         }

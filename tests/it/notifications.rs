@@ -282,11 +282,12 @@ mod crashes {
         up_to(bob, ("room_mention", 1)).await;
         // Everybody's row, and nothing left to do: what is told in the end can be counted in the store.
         let count = eventually("the end of the queue", || async {
-            let waiting = scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) FROM notify_queue").await;
+            let waiting =
+                scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await;
             if waiting > 0 {
                 return None;
             }
-            Some(scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) FROM notifications").await)
+            Some(scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) AS number FROM notifications").await)
         })
         .await;
         assert_eq!(count, 401, "all but the author");

@@ -158,8 +158,9 @@ async fn whoever_was_put_into_a_group_and_written_to_for_the_first_time_while_aw
     let (mut socket, welcome) = bob.connect_with(hello).await;
     assert_eq!((&welcome["user_reset"], &welcome["rooms"][0]["status"]), (&json!(false), &json!("resuming")));
     let told = socket.push("user_changes").await;
-    assert_eq!((&told["from"], &told["to"]), (&json!(known.cursor), &welcome["user_head"]));
-    let memberships = told["items"].as_array().expect("items").iter().map(|item| &item["membership"]);
+    // He may be notified of more meanwhile.
+    assert!(told["from"] == json!(known.cursor) && number(&told["to"]) >= number(&welcome["user_head"]), "{told}");
+    let memberships = told["items"].as_array().expect("items").iter().filter_map(|item| item.get("membership"));
     let memberships: BTreeMap<_, _> =
         memberships.map(|row| (text(&row["room"]["id"]), json!([row["room"]["kind"], row["state"]]))).collect();
     let both = [(group.clone(), json!(["group", "joined"])), (direct.clone(), json!(["direct", "joined"]))];

@@ -63,8 +63,16 @@ impl Known {
                 }
                 "read_mark" => self.keep(format!("read mark {}", text(&row["room"])), row, &["seq"]),
                 "draft" => self.keep(format!("draft {} {}", text(&row["room"]), row["thread"]), row, &["text", "changed_at"]),
+                "notification" => {
+                    let key = format!("notification {} {:06}", text(&row["room"]), number(&row["seq"]));
+                    self.keep(key, row, &["kind", "author", "quiet", "gone"]);
+                }
                 "room_preferences" => {
                     self.keep(format!("room preferences {}", text(&row["room"])), row, &["muted_until", "notify"]);
+                }
+                "thread_preferences" => {
+                    let key = format!("thread preferences {} {}", text(&row["room"]), row["thread"]);
+                    self.keep(key, row, &["muted_until", "following"]);
                 }
                 "profile" => {}
                 other => panic!("an item {other}"),
@@ -115,8 +123,8 @@ impl Known {
         for (room, membership) in &self.memberships {
             lines.insert(format!("membership {room}"), membership_line(membership));
         }
-        // An empty draft is none.
-        let own = self.own.iter().filter(|(_, row)| row["text"] != "");
+        // An empty draft is none, and of what was deleted nobody is notified.
+        let own = self.own.iter().filter(|(_, row)| row["text"] != "" && row["gone"] != true);
         lines.extend(own.map(|(key, row)| (key.clone(), line(row))));
         for (room, shown) in &self.rooms {
             lines.extend(

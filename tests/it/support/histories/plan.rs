@@ -30,6 +30,8 @@ pub struct Act {
 pub enum What {
     /// So many messages.
     Post(usize),
+    /// A message that mentions this one.
+    Mention(usize),
     Join,
     Leave,
     Decline,
@@ -63,7 +65,8 @@ pub enum What {
     Read(u64),
     /// Something, or nothing any more.
     Draft(u8, bool),
-    MuteRoom(bool),
+    /// What one wants to be notified of there: nothing for a while, or everything, or what is usual.
+    RoomPreferences(u8),
 }
 
 /// The client comes after `away` more acts, takes in at most so many frames, and goes after `stay` more acts at the latest.
@@ -109,6 +112,7 @@ fn act() -> impl Strategy<Value = Act> {
     let act = |(who, what)| move |room| Act { who, room, what: Clone::clone(&what) };
     let said = prop_oneof![
         10 => (anybody(), (1_usize..6).prop_map(What::Post)),
+        4 => (anybody(), whom().prop_map(What::Mention)),
         4 => (whom(), Just(What::Join)),
         2 => (whom(), Just(What::Leave)),
         1 => (whom(), Just(What::Decline)),
@@ -131,7 +135,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => anybody().prop_map(What::Unblock),
         3 => seq().prop_map(What::Read),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(text, any)| What::Draft(text, any)),
-        1 => any::<bool>().prop_map(What::MuteRoom),
+        2 => (0_u8..3).prop_map(What::RoomPreferences),
     ];
     let membership = prop_oneof![
         3 => whom().prop_map(What::Invite),

@@ -56,6 +56,7 @@ impl Stage {
         for room in &deleted {
             has_ended(&sue, room).await?;
         }
+        self.everybody_is_notified().await?;
         let mut fresh = Client::come(&sue, Known::default()).await?;
         settle("a fresh client", &mut fresh, None).await?;
         settle("who never left", &mut stayed, Some(&fresh.known)).await?;
@@ -69,6 +70,16 @@ impl Stage {
         same("never left", &stayed.known.render(), &stored)?;
         same("was away", &back.known.render(), &stored)?;
         same("asked REST", &memberships(&sue).await, &only_memberships(stored))
+    }
+
+    /// Waits until nobody is to be notified of anything: that comes behind what was done.
+    async fn everybody_is_notified(&self) -> Result<(), Broken> {
+        let notified = async {
+            while self.server.database.count(self.server.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SETTLED_WITHIN, notified).await.map_err(|_| "notifying never ends".to_owned())
     }
 
     async fn cast<'a>(&'a self, sue: &'a Person) -> Cast<'a> {
@@ -113,6 +124,10 @@ impl Cast<'_> {
                 }
                 answer.expect("at least one")
             }
+            What::Mention(whom) => {
+                let text = format!("@{} {}", self.people[*whom].name, Uuid::new_v4());
+                who.say_as(id, &text, &Uuid::now_v7().to_string()).await
+            }
             What::Join => who.put(&format!("{room}/members/me"), json!({})).await,
             What::Leave => who.delete(&format!("{room}/members/me")).await,
             What::Decline => who.delete(&format!("me/invitations/{id}")).await,
@@ -153,9 +168,10 @@ impl Cast<'_> {
                 let text = if *any { format!("as far as {text}") } else { String::new() };
                 who.put(&format!("me/drafts/{id}"), json!({"text": text})).await
             }
-            What::MuteRoom(muted) => {
-                let until = if *muted { json!("forever") } else { Value::Null };
-                who.put(&format!("{room}/preferences"), json!({"muted_until": until})).await
+            What::RoomPreferences(wanted) => {
+                let wanted =
+                    [json!({"muted_until": "forever"}), json!({"notify": "all"}), json!({})][usize::from(*wanted)].clone();
+                who.put(&format!("{room}/preferences"), wanted).await
             }
             What::Read(seq) => who.put(&format!("{room}/read"), json!({"seq": seq})).await,
         };
