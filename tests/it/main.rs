@@ -37,6 +37,7 @@ mod rfc6455;
 mod robustness;
 mod room_commands;
 mod rooms;
+mod sight;
 mod signals;
 mod silence;
 mod slow_mode;

@@ -1,0 +1,103 @@
+//! Who sees what once somebody blocks, mutes, silences, kicks or bans somebody: the table of docs/BLOCKING.md, cell by cell. The document says
+//! what is expected; each cell is played on people and rooms of its own, and looked at three times: by who stayed connected, by who was away and
+//! resumes, and over REST.
+
+mod cell;
+mod deeds;
+mod paths;
+mod unseen;
+
+use crate::support::server::Server;
+use cell::{Cell, Seen};
+use deeds::Deed;
+use futures_util::future::join_all;
+use paths::Path;
+use std::collections::BTreeMap;
+
+const DOCUMENT: &str = include_str!("../../../docs/BLOCKING.md");
+
+/// The rows of the document's table by their first cell, each with what is expected of each column.
+fn table() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
+    let cells = |line: &'static str| -> Vec<&'static str> {
+        line.trim().trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect()
+    };
+    let lines = DOCUMENT.lines().skip_while(|line| !line.contains("<!-- table: sight -->")).skip(1);
+    let mut lines = lines.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).map(cells);
+    let head = lines.next().expect("a head");
+    let row = |row: Vec<&'static str>| {
+        assert_eq!(row.len(), head.len(), "{row:?}");
+        (row[0], head.iter().copied().zip(row).skip(1).collect())
+    };
+    // Behind the line that only draws.
+    lines.skip(1).map(row).collect()
+}
+
+/// Plays every cell of a row.
+async fn row(path: Path, text: &str) {
+    let expected = table().remove(text).unwrap_or_else(|| panic!("docs/BLOCKING.md has no row {text}"));
+    let server = Server::start_with(cell::SETTINGS).await;
+    let seen = join_all(Deed::ALL.iter().enumerate().map(async |(number, deed)| {
+        let mut cell = Cell::set(&server, number, path != Path::FirstDirect).await;
+        (deed, path.play(&mut cell, *deed).await)
+    }));
+    let mut wrong = Vec::new();
+    for (deed, Seen { live, resumed, rest }) in seen.await {
+        let expected = expected[deed.text()];
+        for (view, seen) in [("live", live), ("resumed", resumed), ("over REST", rest)] {
+            if seen != expected {
+                wrong.push(format!("{}, {view}: the document says {expected}, seen is {seen}", deed.text()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{text}:\n{}", wrong.join("\n"));
+}
+
+/// One test per row.
+macro_rules! rows {
+    ($($name:ident: $path:ident, $text:literal;)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            row(Path::$path, $text).await;
+        })*
+
+        const ROWS: &[&str] = &[$($text),*];
+    };
+}
+
+rows! {
+    a_message: Says, "Bob writes in the room";
+    a_message_of_before: HasSaid, "what Bob wrote there before";
+    an_edit: Edits, "Bob edits what he wrote before";
+    a_deletion: Deletes, "Bob deletes what he wrote before";
+    a_reaction: Reacts, "Bob reacts to a message of Ann's";
+    a_reply: Replies, "Bob replies in Ann's thread";
+    the_newest_of_a_thread: Grows, "that Ann's thread has grown by it";
+    a_mention: Mentions, "Bob mentions Ann, and it counts";
+    a_notification: Notifies, "Ann is notified of a mention in her thread";
+    a_direct_notification: NotifiesDirect, "Ann is notified of a direct message";
+    an_unread_message: Counts, "Bob's message counts as unread";
+    a_pin: IsPinned, "Ann pins what Bob wrote before";
+    a_forwarded_text: IsForwarded, "Cid forwards what Bob wrote before";
+    a_direct_message: Whispers, "Bob writes in their direct room";
+    a_first_direct_message: FirstDirect, "Bob writes to Ann for the first time";
+    a_direct_answer: Answers, "Ann writes in their direct room";
+    a_group: Groups, "Bob puts Ann into a group";
+    an_invitation: Invites, "Bob invites Ann into a room of his";
+    an_invitation_back: Invited, "Ann invites Bob into a room of hers";
+    typing: Types, "Bob is typing in the room";
+    a_receipt: Reads, "Bob has read the room";
+    presence: Comes, "Bob comes online";
+    presence_of_oneself: IsSeen, "Ann comes online, as Bob sees it";
+    what_the_other_sees: Receives, "Ann writes in the room, as Bob sees it";
+}
+
+#[test]
+fn every_cell_of_the_table_is_played() {
+    let table = table();
+    let rows: std::collections::BTreeSet<_> = table.keys().copied().collect();
+    assert_eq!(rows, ROWS.iter().copied().collect());
+    let columns: std::collections::BTreeSet<_> = Deed::ALL.iter().map(|deed| deed.text()).collect();
+    for (row, cells) in table {
+        assert_eq!(cells.keys().copied().collect::<std::collections::BTreeSet<_>>(), columns, "{row}");
+    }
+}
