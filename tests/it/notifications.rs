@@ -97,6 +97,8 @@ async fn threads_keywords_direct_messages_and_rooms_of_which_one_wants_everythin
     bob.say(room, "the first of a thread").await;
     ann.say(room, "an ordinary message").await;
     reply(ann, room, 1, "to those who take part").await;
+    // What people prefer counts at the moment they are notified.
+    up_to(bob, ("thread", 3)).await;
     cem.put(&format!("rooms/{room}/threads/1/preferences"), json!({"following": "yes"})).await.ok();
     bob.put(&format!("rooms/{room}/threads/1/preferences"), json!({"following": "no"})).await.ok();
     reply(ann, room, 1, "to those who follow").await;
