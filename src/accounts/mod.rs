@@ -17,6 +17,7 @@ pub mod admission;
 pub mod handle;
 pub mod keeper;
 pub mod own;
+mod people;
 pub mod preferences;
 pub mod relations;
 pub mod standing;

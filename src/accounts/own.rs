@@ -1,43 +1,44 @@
-//! What a person does with their own account, and how people find each other.
+//! What a person does with their own account.
 
 use super::handle::Accounts;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, UserId};
-use crate::domain::order::Revision;
-use crate::domain::text::DisplayName;
-use crate::domain::user::{Actor, User};
+use crate::domain::profile::OwnProfile;
+use crate::domain::user::Actor;
+use crate::protocol::v1::profile::ChangeProfile;
 use crate::store::logins::{EndLogins, Login, Which, list};
-use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, SetPassword, before_and_now};
-use crate::store::users::search::{FoundUpTo, search};
-use crate::store::users::{by_ids, profile};
+use crate::store::users;
+use crate::store::users::changes::{AccountChanged, DeleteAccount, SetPassword, before_and_now};
+use crate::store::users::profile;
 
 impl Accounts {
     /// My account, and the revision of my stream at which it last changed.
     ///
     /// # Errors
     /// [`Fault::Unauthenticated`] if it is gone, those of the database.
-    pub async fn profile(&self, user: UserId) -> Result<(User, Revision), Refusal> {
+    pub async fn profile(&self, user: UserId) -> Result<OwnProfile, Refusal> {
         let found = self.read(move |db| Box::pin(profile(db, user))).await?;
-        found.filter(|(user, _)| !user.deleted).ok_or_else(|| Fault::Unauthenticated.into())
+        let own = found.filter(|own| !own.user.deleted).ok_or(Fault::Unauthenticated)?;
+        Ok(self.own_now(own))
     }
 
-    /// Changes how I am shown. Returns my account and the head of my stream.
+    /// Changes how I am shown, and what I say of myself.
     ///
     /// # Errors
-    /// [`Fault::NameInvalid`], those of persistence.
-    pub async fn change_profile(
-        &self,
-        user: UserId,
-        display_name: Option<DisplayName>,
-        invisible: Option<bool>,
-    ) -> Result<(User, Revision), Refusal> {
+    /// What is wrong with the change, those of persistence.
+    pub async fn change_profile(&self, user: UserId, new: ChangeProfile) -> Result<OwnProfile, Refusal> {
+        let change = new.change(self.now())?;
         let longest = self.0.parts.settings.display_name_max;
-        if display_name.as_ref().is_some_and(|name| name.as_str().chars().count() > longest) {
+        if change.display_name.as_ref().is_some_and(|name| name.as_str().chars().count() > longest) {
             return Err(Fault::NameInvalid.into());
         }
-        let (changed, head) = self.write(user, ChangeProfile { user, display_name, invisible }).await?;
-        self.0.parts.relays.announce_user_heads(&[(user, head)]);
-        Ok((changed, head))
+        let (changed, head) = self.write(user, users::changes::ChangeProfile { user, change }).await?;
+        self.announce_heads(&[(user, head)]);
+        Ok(self.own_now(changed))
+    }
+
+    fn own_now(&self, own: OwnProfile) -> OwnProfile {
+        OwnProfile { profile: own.profile.at(self.now()), ..own }
     }
 
     /// Sets a new password and ends every other login of mine. Repeated after its answer was lost, it succeeds and does nothing.
@@ -63,8 +64,8 @@ impl Accounts {
 
     async fn set_password(&self, actor: Actor, old: &str, new: &str) -> Result<(), Refusal> {
         let known_hash = self.prove(actor.user, old).await?;
-        let (user, _) = self.profile(actor.user).await?;
-        let password = self.0.rules.check(new, &user.name)?;
+        let own = self.profile(actor.user).await?;
+        let password = self.0.rules.check(new, &own.user.name)?;
         let new_hash = self.0.parts.hashing.hash(password).await?.expose().to_owned();
         let set =
             SetPassword { user: actor.user, known_hash: Some(known_hash), new_hash, keep: Some(actor.login), now: self.now() };
@@ -122,35 +123,5 @@ impl Accounts {
         self.announce_admin(actor.user, false);
         self.announce_ended(actor.user, &ended);
         depart(actor.user).await
-    }
-
-    /// One person, as others see them.
-    ///
-    /// # Errors
-    /// [`Fault::NotFound`], those of the database.
-    pub async fn person(&self, user: UserId) -> Result<User, Refusal> {
-        let found = self.people(vec![user]).await?;
-        found.into_iter().next().ok_or_else(|| Fault::NotFound.into())
-    }
-
-    /// Those of these people who exist; whoever deleted their account is there without a name.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn people(&self, users: Vec<UserId>) -> Result<Vec<User>, Refusal> {
-        self.read(move |db| Box::pin(async move { by_ids(db, &users).await })).await
-    }
-
-    /// People whose log-in name or display name begins with `prefix`, and where to go on.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn find_people(
-        &self,
-        prefix: String,
-        after: Option<FoundUpTo>,
-        limit: usize,
-    ) -> Result<(Vec<User>, Option<FoundUpTo>), Refusal> {
-        self.read(move |db| Box::pin(async move { search(db, &prefix, after, limit).await })).await
     }
 }

@@ -379,7 +379,7 @@ async fn a_deleted_account_has_left_before_and_after_and_cannot_come_back() {
     assert_eq!(closed(&socket).await, Close::LoggedOut);
     assert_eq!(at.who(&tokens), Err(Fault::Unauthenticated));
     assert_eq!(fault(at.accounts.log_in("ann", PASSWORD, &device()).await), Fault::CredentialsWrong);
-    let left = at.accounts.person(user.id).await.unwrap();
+    let left = at.accounts.person(user.id, user.id).await.unwrap().user;
     assert!(left.deleted && left.name.is_empty());
     assert_ne!(at.register("ann").await.0.id, user.id);
 }

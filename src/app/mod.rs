@@ -198,6 +198,7 @@ fn neighbours(parts: &Parts, config: &Config, store: &Store, epoch: Epoch, rates
         Counted::Post => counting.post(user),
         Counted::Command => counting.command(user),
         Counted::Report => counting.report(user),
+        Counted::PeopleSearch => counting.people_search(user),
     });
     Neighbours {
         epoch,

@@ -5,6 +5,7 @@ use super::member::Member;
 use super::notification::Notification;
 use super::order::Revision;
 use super::preference::{Preferences, RoomPreferences, ThreadPreferences};
+use super::profile::OwnProfile;
 use super::reading::ReadMark;
 use super::relation::{Refetch, Relation};
 use super::room::Room;
@@ -26,13 +27,8 @@ pub struct Membership {
 pub enum StreamItem {
     /// A standing in a room; keyed by the room.
     Membership(Box<Membership>),
-    /// Name, display name, preferences.
-    Profile {
-        /// The stream revision at which it last changed.
-        revision: Revision,
-        /// As it is now.
-        user: User,
-    },
+    /// Name, display name, and what the person says of themselves.
+    Profile(Box<OwnProfile>),
     /// How the person stands to another; keyed by the other.
     Relation {
         /// The row.
@@ -60,7 +56,7 @@ impl StreamItem {
     pub fn revision(&self) -> Revision {
         match self {
             Self::Membership(membership) => membership.member.stream_revision,
-            Self::Profile { revision, .. } => *revision,
+            Self::Profile(own) => own.revision,
             Self::Relation { relation, .. } => relation.revision,
             Self::ReadMark(mark) => mark.revision,
             Self::RoomPreferences(of) => of.revision,

@@ -148,8 +148,23 @@ line!(
     Fault::NameInvalid
 );
 
+line!(
+    /// What somebody is doing. At most 100 characters on one line, else [`Fault::TextTooLong`].
+    StatusText,
+    0,
+    100,
+    Fault::TextTooLong
+);
+line!(
+    /// The beginning of a name by which people are looked for: 1–64 characters, as no name is longer, else [`Fault::BadRequest`].
+    NamePrefix,
+    1,
+    64,
+    Fault::BadRequest
+);
+
 /// Control characters, line breaks and the marks that turn text around (UAX #9): a name that carries them deceives.
-fn forbidden_in_line(c: char) -> bool {
+pub(super) fn forbidden_in_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -2,6 +2,7 @@
 
 use super::ids::{LoginId, UserId};
 use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A person as others see them. After the account is deleted the row stays, anonymised, as the author of what they wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub struct User {
     pub invisible: bool,
     /// When the account was made.
     pub created_at: Timestamp,
+}
+
+/// How far a search for people has come: log-in names first, then how people are shown. Keys are of the form by which names are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundUpTo {
+    /// The last one was found by this log-in name.
+    Name(String),
+    /// The last one was found by how they are shown.
+    Display(String, UserId),
 }
 
 /// Who is asking: what an access token proves.

@@ -15,12 +15,10 @@ use crate::accounts::admission::NewAccount;
 use crate::domain::fault::Refusal;
 use crate::domain::ids::UserId;
 use crate::domain::member::MemberState;
-use crate::domain::order::Revision;
-use crate::domain::text::DisplayName;
-use crate::domain::user;
 use crate::persistence::handle::Key;
 use crate::protocol::v1::item::User;
-use crate::protocol::v1::push::Profile;
+use crate::protocol::v1::profile::{ChangeProfile, Profile};
+use crate::session::own::Hearing;
 use crate::store::members;
 use crate::store::rooms::Depart;
 
@@ -70,40 +68,22 @@ pub async fn register(parts: Data<Parts>, from: ClientAddress, body: Json<Regist
     Ok((Json(body), StatusCode::CREATED))
 }
 
-fn shown(user: &user::User, revision: Revision) -> Profile {
-    Profile { revision, user: user.into(), invisible: user.invisible, admin: user.admin }
-}
-
 /// My account.
 #[utoipa::path(get, path = "/api/v1/me", tag = "accounts", responses((status = 200, body = Profile)))]
 pub async fn me(parts: Data<Parts>, Caller(actor): Caller) -> Result<impl Responder, Problem> {
-    let (user, revision) = parts.accounts.profile(actor.user).await?;
-    Ok(Json(shown(&user, revision)))
+    let own = parts.accounts.profile(actor.user).await?;
+    Ok(Json(Profile::from(&own)))
 }
 
-/// New values; what is absent stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProfileChange {
-    /// How to be shown.
-    display_name: Option<String>,
-    /// Be shown as offline to everybody.
-    invisible: Option<bool>,
-}
-
-/// Changes how I am shown.
-#[utoipa::path(patch, path = "/api/v1/me", tag = "accounts", request_body = ProfileChange, responses(
-    (status = 200, body = Profile), (status = 422, body = ProblemDocument, description = "name_invalid"),
+/// Changes how I am shown, and what I say of myself.
+#[utoipa::path(patch, path = "/api/v1/me", tag = "accounts", request_body = ChangeProfile, responses(
+    (status = 200, body = Profile), (status = 400, body = ProblemDocument, description = "bad_request"),
+    (status = 422, body = ProblemDocument, description = "name_invalid, text_empty, text_too_long"),
 ))]
-pub async fn change_me(parts: Data<Parts>, Caller(actor): Caller, body: Json<ProfileChange>) -> Result<impl Responder, Problem> {
-    let ProfileChange { display_name, invisible } = body.into_inner();
-    let display_name = display_name.as_deref().map(DisplayName::parse).transpose()?;
-    parts.accounts.change_profile(actor.user, display_name, invisible).await?;
-    let (user, revision) = parts.accounts.profile(actor.user).await?;
-    if invisible.is_some() {
-        parts.presence.set_invisible(actor.user, user.invisible);
-    }
-    Ok(Json(shown(&user, revision)))
+pub async fn change_me(parts: Data<Parts>, Caller(actor): Caller, body: Json<ChangeProfile>) -> Result<impl Responder, Problem> {
+    let hearing = Hearing { accounts: &parts.accounts, rooms: &parts.rooms, presence: &parts.presence };
+    let own = hearing.change_profile(actor.user, body.into_inner()).await?;
+    Ok(Json(Profile::from(&own)))
 }
 
 /// A new password, and the old one to prove who asks.

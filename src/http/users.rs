@@ -1,8 +1,8 @@
-//! Finding people, and what everybody may see of them.
+//! Finding people, and what who asks may see of them.
 
 use actix_web::Responder;
 use actix_web::web::{Data, Json, Path, Query};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::auth::Caller;
@@ -12,12 +12,11 @@ use super::page::{PageOf, place};
 use super::parts::Parts;
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
-use crate::protocol::v1::item::User;
-use crate::store::users::search::FoundUpTo;
+use crate::domain::text::NamePrefix;
+use crate::domain::user::FoundUpTo;
+use crate::protocol::v1::profile::Person;
 
 const LIST: &str = "users";
-/// No name is longer, so a longer beginning finds nobody.
-const PREFIX_MAX_CHARS: usize = 64;
 
 /// Whom to find: `prefix` or `ids`, one of them.
 #[derive(Deserialize, IntoParams)]
@@ -35,52 +34,37 @@ pub struct Find {
     limit: Option<usize>,
 }
 
-/// A place in the list of people found.
-#[derive(Serialize, Deserialize)]
-enum Place {
-    Name(String),
-    Display(String, UserId),
-}
-
 /// Finds people by the beginning of a name, or by ids. Whoever deleted their account is found by id only, without a name.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(Find), responses(
-    (status = 200, body = PageOf<User>), (status = 400, body = ProblemDocument, description = "bad_request"),
+    (status = 200, body = PageOf<Person>), (status = 400, body = ProblemDocument, description = "bad_request"),
 ))]
 pub async fn find(parts: Data<Parts>, Caller(actor): Caller, asked: Query<Find>) -> Result<impl Responder, Problem> {
     let Find { prefix, ids, page, limit } = asked.into_inner();
     match (prefix, ids) {
         (Some(prefix), None) => {
-            let (prefix, rows) = (prefix.trim().to_owned(), page_rows(&parts, limit)?);
-            if prefix.is_empty() || prefix.chars().count() > PREFIX_MAX_CHARS {
-                let message = format!("prefix has from 1 to {PREFIX_MAX_CHARS} characters.");
-                return Err(Problem::because(Fault::BadRequest, message));
-            }
+            let rows = page_rows(&parts, limit)?;
+            let prefix = NamePrefix::parse(&prefix).map_err(|fault| {
+                Problem::because(fault, format!("prefix has from 1 to {} characters, all on one line.", NamePrefix::MAX_CHARS))
+            })?;
             parts.rates.people_search(actor.user)?;
-            let after = place::<Place>(LIST, page.as_deref())?.map(|place| match place {
-                Place::Name(key) => FoundUpTo::Name(key),
-                Place::Display(key, user) => FoundUpTo::Display(key, user),
-            });
-            let (users, next) = parts.accounts.find_people(prefix, after, rows).await?;
-            let next = next.map(|place| match place {
-                FoundUpTo::Name(key) => Place::Name(key),
-                FoundUpTo::Display(key, user) => Place::Display(key, user),
-            });
-            Ok(Json(PageOf::new(users.iter().map(User::from).collect(), LIST, next)))
+            let after = place::<FoundUpTo>(LIST, page.as_deref())?;
+            let (people, next) = parts.accounts.find_people(actor.user, prefix, after, rows).await?;
+            Ok(Json(PageOf::new(people.iter().map(Person::from).collect(), LIST, next)))
         }
         (None, Some(ids)) if page.is_none() && limit.is_none() => {
             let ids = listed(&ids, parts.settings.limits.page_max)?;
-            let users = parts.accounts.people(ids).await?;
-            Ok(Json(PageOf::new(users.iter().map(User::from).collect(), LIST, None::<()>)))
+            let people = parts.accounts.people(actor.user, ids).await?;
+            Ok(Json(PageOf::new(people.iter().map(Person::from).collect(), LIST, None::<()>)))
         }
         _ => Err(Problem::because(Fault::BadRequest, "Send prefix (with page and limit), or ids alone.")),
     }
 }
 
-/// One person.
+/// One person. What they say of themselves is for those who share a room or conversation with them and whom they do not block.
 #[utoipa::path(get, path = "/api/v1/users/{user}", tag = "users", params(("user" = UserId, Path)), responses(
-    (status = 200, body = User), (status = 404, body = ProblemDocument, description = "not_found"),
+    (status = 200, body = Person), (status = 404, body = ProblemDocument, description = "not_found"),
 ))]
-pub async fn one(parts: Data<Parts>, _caller: Caller, user: Path<UserId>) -> Result<impl Responder, Problem> {
-    let user = parts.accounts.person(user.into_inner()).await?;
-    Ok(Json(User::from(&user)))
+pub async fn one(parts: Data<Parts>, Caller(actor): Caller, user: Path<UserId>) -> Result<impl Responder, Problem> {
+    let person = parts.accounts.person(actor.user, user.into_inner()).await?;
+    Ok(Json(Person::from(&person)))
 }

@@ -9,6 +9,7 @@ mod hidden;
 mod judge;
 mod message;
 mod post;
+mod profile;
 mod read;
 
 pub use change::{Standing, decide_change};
@@ -17,4 +18,5 @@ pub use hidden::{Hidden, View, seen_item, seen_message};
 pub use judge::may_judge;
 pub use message::{ChangeWindows, MessageStanding, decide_message, may_mention_all};
 pub use post::{may_post, may_react};
+pub use profile::{Acquaintance, may_see_profile};
 pub use read::{Sight, may_find, may_moderate, may_read, shows_receipts};

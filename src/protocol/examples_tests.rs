@@ -4,6 +4,8 @@ use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
 use super::v1::own::{Draft, Notification, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
+use super::v1::moderation::Part;
+use super::v1::profile::{Person, Profile, Said, Status};
 use super::v1::push::{
     Changes, Membership, Presence, PresenceState, Push, ReadMark, Receipt, Receipts, Reconnect, Relation, TokenExpiring, Typing,
     Unsubscribed, UserChanges, UserItem, UserPresence,
@@ -16,6 +18,7 @@ use crate::domain::notification::NotificationKind;
 use crate::domain::order::{Revision, Seq};
 use crate::domain::preference::{DirectRule, FOREVER, Following, Notify};
 use crate::domain::room::{HistoryRule, RoomKind};
+use crate::domain::user::FoundUpTo;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::time::Duration;
@@ -262,6 +265,27 @@ fn posted() -> Value {
     reply(4, Done::Posted(Posted { room: id("1"), seq: Seq(12), revision: Revision(20), created_at, repeat: false }))
 }
 
+fn said() -> Said {
+    let status = Status { text: "Away".into(), emoji: Some("🌴".into()), until: Some("2026-12-01T08:00:00Z".parse().unwrap()) };
+    Said { about: Some("Gardener".into()), status: Some(status), time_zone: Some("Europe/Berlin".into()) }
+}
+
+fn named(end: &str, name: &str, display_name: &str) -> item::User {
+    item::User { id: id(end), name: name.into(), display_name: display_name.into(), deleted: false }
+}
+
+fn people() -> Value {
+    let items = vec![Person { user: named("b2", "bob", "Bob"), said: said() }];
+    reply(27, Done::People(Part { items, next: Some(FoundUpTo::Name("bob".into())) }))
+}
+
+fn own_profile() -> Value {
+    let user = named("b1", "ann", "Ann Lee");
+    let profile = Profile { revision: Revision(49), user, invisible: false, admin: false, said: said() };
+    let items = vec![UserItem::Profile(Box::new(profile))];
+    push(Push::UserChanges(UserChanges { from: Revision(48), to: Revision(49), items }))
+}
+
 /// What the server writes, by the name the document gives it.
 fn written() -> Vec<(&'static str, Value)> {
     vec![
@@ -271,6 +295,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("nothing", reply(3, Done::Nothing {})),
         ("posted", posted()),
         ("post_refused", post_refused()),
+        ("people", people()),
         ("renewed", reply(9, Done::Renewed(Renewed { token_expires_at: at("10:20:00") }))),
         ("changes", changes(19, 20, vec![message()])),
         ("user_changes", user_changes()),
@@ -285,6 +310,7 @@ fn written() -> Vec<(&'static str, Value)> {
         ("hidden", changes(33, 34, vec![hidden_message()])),
         ("belongs", changes(31, 33, what_belongs_to_messages())),
         ("own_items", own_items()),
+        ("own_profile", own_profile()),
     ]
 }
 

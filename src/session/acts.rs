@@ -29,7 +29,9 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         | Act::SetRoomPreferences(_)
         | Act::SetThreadPreferences(_)
         | Act::SetDraft(_)
-        | Act::SetPreferences(_)) => own_acts::carry_out(node, actor, act).await,
+        | Act::SetPreferences(_)
+        | Act::ChangeProfile(_)
+        | Act::People(_)) => own_acts::carry_out(node, actor, act).await,
         Act::Edit(edit) => {
             let text = MessageText::parse(edit.text, node.text_max)?;
             let change = MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) };

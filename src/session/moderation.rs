@@ -22,7 +22,7 @@ pub(super) async fn report(node: &Node, actor: Actor, ask: Report) -> Result<Don
 
 pub(super) async fn reports(node: &Node, actor: Actor, ask: Reports) -> Result<Done, Refusal> {
     let wanted = reports::Wanted { state: ask.state, room: ask.room };
-    let page = node.moderation.reports(actor, wanted, ask.after, rows(node, ask.limit)?).await?;
+    let page = node.moderation.reports(actor, wanted, ask.after, node.page_rows.of(ask.limit)?).await?;
     let next = page.items.as_slice().last().map(|report| report.id).filter(|_| page.more);
     Ok(Done::Reports(Part { items: page.items.iter().map(Into::into).collect(), next }))
 }
@@ -35,7 +35,7 @@ pub(super) async fn handle(node: &Node, actor: Actor, ask: HandleReport) -> Resu
 pub(super) async fn audit(node: &Node, actor: Actor, ask: Audit) -> Result<Done, Refusal> {
     let Audit { room, actor: by, subject, action, since, until, before, limit } = ask;
     let wanted = audit::Wanted { actor: by, subject, room, action, since, until };
-    let (order, rows) = (Order::Newest(before), rows(node, limit)?);
+    let (order, rows) = (Order::Newest(before), node.page_rows.of(limit)?);
     let page = match room {
         Some(room) if !actor.admin => node.moderation.audit_of_room(actor, room, wanted, order, rows).await?,
         _ => node.moderation.audit(actor, wanted, order, rows).await?,
@@ -75,10 +75,4 @@ pub(super) async fn remove_filter(node: &Node, actor: Actor, ask: RemoveFilter) 
         None => node.moderation.remove_everywhere(actor, filter).await?,
     }
     Ok(Done::Nothing {})
-}
-
-/// How many rows a part may have: what was asked for, or the default.
-fn rows(node: &Node, asked: Option<usize>) -> Result<usize, Refusal> {
-    let rows = asked.unwrap_or(node.page_rows.default);
-    if (1..=node.page_rows.max).contains(&rows) { Ok(rows) } else { Err(Fault::BadRequest.into()) }
 }

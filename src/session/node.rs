@@ -13,6 +13,7 @@ use crate::domain::ids::{Epoch, IncidentId, RoomId, SessionId, UserId};
 use crate::domain::message::{Changes, Post};
 use crate::domain::order::Revision;
 use crate::domain::stream::StreamItem;
+use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::moderation::handle::Moderation;
 use crate::policy::{Hidden, View};
@@ -70,6 +71,14 @@ pub struct PageRows {
     pub max: usize,
 }
 
+impl PageRows {
+    /// How many rows a part may have: what was asked for, or the default.
+    pub(super) fn of(self, asked: Option<usize>) -> Result<usize, Refusal> {
+        let rows = asked.unwrap_or(self.default);
+        if (1..=self.max).contains(&rows) { Ok(rows) } else { Err(Fault::BadRequest.into()) }
+    }
+}
+
 impl Neighbours for Node {
     fn authenticate(&self, token: String) -> Promise<Proof> {
         // Signature and revocations are in memory; the answer needs no wait.
@@ -88,9 +97,9 @@ impl Neighbours for Node {
     }
 
     fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserPage> {
-        let store = self.store.clone();
+        let (store, now) = (self.store.clone(), self.accounts.now());
         Box::pin(async move {
-            let read = store.read(move |db| Box::pin(async move { user_page(db, user, from, max).await }));
+            let read = store.read(move |db| Box::pin(async move { user_page(db, user, (from, now), max).await }));
             timed("resume_user", read).await
         })
     }
@@ -173,9 +182,14 @@ impl Neighbours for Node {
     }
 }
 
-/// Who is hidden is read behind the page, so it is no older.
-async fn user_page(db: &mut Db, user: UserId, from: Revision, max: PageMax) -> Result<UserPage, StoreError> {
-    let changes = streams::person::user_changes(db, user, from, max).await?;
+/// A page as it is to be shown now. Who is hidden is read behind it, so it is no older.
+async fn user_page(db: &mut Db, user: UserId, (from, now): (Revision, Timestamp), max: PageMax) -> Result<UserPage, StoreError> {
+    let mut changes = streams::person::user_changes(db, user, from, max).await?;
+    for item in &mut changes.items {
+        if let StreamItem::Profile(own) = item {
+            own.profile = std::mem::take(&mut own.profile).at(now);
+        }
+    }
     let hidden = if changes.items.iter().any(|item| matches!(item, StreamItem::Relation { .. })) {
         Some(Hidden::of(relations::hidden_from(db, user).await?))
     } else {

@@ -5,8 +5,10 @@
 use crate::accounts::handle::Accounts;
 use crate::domain::fault::Refusal;
 use crate::domain::ids::UserId;
+use crate::domain::profile::OwnProfile;
 use crate::domain::relation::RelationChange;
 use crate::presence::handle::Presence;
+use crate::protocol::v1::profile::ChangeProfile;
 use crate::room::handle::Rooms;
 
 /// Who must hear of it.
@@ -34,5 +36,18 @@ impl Hearing<'_> {
             self.presence.parted(user);
         }
         Ok(())
+    }
+
+    /// Changes how the person is shown, and what they say of themselves.
+    ///
+    /// # Errors
+    /// Those of [`Accounts::change_profile`].
+    pub async fn change_profile(self, user: UserId, new: ChangeProfile) -> Result<OwnProfile, Refusal> {
+        let shown = new.invisible.is_some();
+        let changed = self.accounts.change_profile(user, new).await?;
+        if shown {
+            self.presence.set_invisible(user, changed.user.invisible);
+        }
+        Ok(changed)
     }
 }

@@ -54,6 +54,8 @@ pub enum Counted {
     Command,
     /// A report to moderators, beside the command it came with.
     Report,
+    /// A search for people, beside the command it came with.
+    PeopleSearch,
 }
 
 /// Everybody a session asks. One value for each worker thread.

@@ -35,6 +35,7 @@ pub mod people;
 pub mod preferences;
 pub mod presence;
 pub mod probe;
+pub mod profiles;
 pub mod read_marks;
 pub mod receipts;
 pub mod registrations;

@@ -9,10 +9,12 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int, revision};
 use super::error::StoreError;
+use super::profiles;
 use super::schema::users;
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
 use crate::domain::order::Revision;
+use crate::domain::profile::OwnProfile;
 use crate::domain::user::User;
 
 /// A row of `users` as others see it.
@@ -177,21 +179,19 @@ pub async fn stream_heads(db: &mut Db, of: &[UserId]) -> Result<Vec<(UserId, Rev
     rows.into_iter().map(|(id, head)| Ok((id.into(), revision(head)?))).collect()
 }
 
-/// Somebody's profile if it changed in the stream revisions (from, to].
+/// Somebody's own profile if it changed in the stream revisions (from, to].
 ///
 /// # Errors
 /// Those of the database.
-pub async fn profile_changed(
-    db: &mut Db,
-    user: UserId,
-    from: Revision,
-    to: Revision,
-) -> Result<Option<(Revision, User)>, StoreError> {
+pub async fn profile_changed(db: &mut Db, user: UserId, from: Revision, to: Revision) -> Result<Option<OwnProfile>, StoreError> {
     let query = users::table
         .find(Id::from(user))
         .filter(users::profile_revision.gt(int(from.0)))
         .filter(users::profile_revision.le(int(to.0)))
         .select((users::profile_revision, PERSON));
     let row: Option<(i64, UserRow)> = each!(db, |c| query.first(c).await.optional())?;
-    row.map(|(at, row)| Ok((revision(at)?, row.into()))).transpose()
+    let Some((at, row)) = row else { return Ok(None) };
+    // Read behind the row, so it is no older.
+    let profile = profiles::of_one(db, user).await?;
+    Ok(Some(OwnProfile { user: row.into(), profile, revision: revision(at)? }))
 }

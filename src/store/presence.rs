@@ -63,6 +63,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::ids::RoomId;
+    use crate::domain::profile::ProfileChange;
     use crate::domain::text::{DisplayName, UserName};
     use crate::store::registrations::Register;
     use crate::store::rooms::{CreateGroup, RoomLimits};
@@ -104,7 +105,8 @@ mod tests {
         let (ann, bob) = (register(&at, "ann").await, register(&at, "bob").await);
         let active = DateTime::from_timestamp(1_800_000_000, 0);
         at.run(TouchLastActive { at: active.unwrap(), users: vec![bob] }).await.unwrap();
-        at.run(ChangeProfile { user: ann, display_name: None, invisible: Some(true) }).await.unwrap();
+        let change = ProfileChange { invisible: Some(true), ..ProfileChange::default() };
+        at.run(ChangeProfile { user: ann, change }).await.unwrap();
         let nobody = UserId::generate();
         let mut stored = at.store.read(move |db| Box::pin(async move { of(db, &[ann, bob, nobody]).await })).await.unwrap();
         stored.sort_by_key(|stored| stored.user);

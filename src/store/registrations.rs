@@ -61,7 +61,7 @@ impl Operation for Register {
         Box::pin(async move {
             // A second run after a lost answer finds the account, and its invitation used up by itself.
             if let Some(known) = users::profile(db, self.user.id).await? {
-                return Ok(known.0);
+                return Ok(known.user);
             }
             let admin = match &self.invitation {
                 Some(hash) => self.admin | consume(db, hash, self.user.now).await?,

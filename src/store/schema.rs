@@ -298,6 +298,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    profiles (user) {
+        user -> Binary,
+        about -> Text,
+        status_text -> Text,
+        status_emoji -> Nullable<Text>,
+        status_until -> Nullable<Timestamp>,
+        time_zone -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     keywords (user, word_key) {
         user -> Binary,
         word_key -> Text,

@@ -8,6 +8,8 @@
 //! *Must not know*: how passwords are hashed, who may ask.
 
 pub mod changes;
+#[cfg(test)]
+mod deletion_tests;
 pub mod search;
 
 use chrono::NaiveDateTime;
@@ -17,10 +19,11 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, at, name_key, revision};
 use super::error::StoreError;
+use super::profiles;
 use super::schema::users;
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
-use crate::domain::order::Revision;
+use crate::domain::profile::{OwnProfile, Profile};
 use crate::domain::text::{DisplayName, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -66,6 +69,13 @@ pub(super) struct UserRow {
     pub created_at: NaiveDateTime,
     pub stream_revision: i64,
     pub profile_revision: i64,
+}
+
+impl UserRow {
+    /// With what the person says of themselves, as they see it.
+    fn own(self, profile: Profile) -> Result<OwnProfile, StoreError> {
+        Ok(OwnProfile { revision: revision(self.profile_revision)?, user: self.into(), profile })
+    }
 }
 
 impl From<UserRow> for User {
@@ -126,14 +136,14 @@ pub async fn credentials(db: &mut Db, user: UserId) -> Result<Option<Credentials
     Ok(find(db, user).await?.map(Credentials::from))
 }
 
-/// The person `user`, and the revision of their stream at which their profile last changed.
+/// The person `user` as they see themselves.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn profile(db: &mut Db, user: UserId) -> Result<Option<(User, Revision)>, StoreError> {
+pub async fn profile(db: &mut Db, user: UserId) -> Result<Option<OwnProfile>, StoreError> {
     let Some(row) = find(db, user).await? else { return Ok(None) };
-    let changed = revision(row.profile_revision)?;
-    Ok(Some((row.into(), changed)))
+    let profile = profiles::of_one(db, user).await?;
+    Ok(Some(row.own(profile)?))
 }
 
 /// Those of `ids` who exist, deleted ones included, by id.
@@ -282,9 +292,12 @@ fn page<P, T>(mut found: Vec<(P, T)>, limit: usize) -> (Vec<T>, Option<P>) {
 #[cfg(test)]
 mod tests {
     use super::changes::{Administer, ChangeProfile, DeleteAccount, SetPassword, TouchLastActive};
-    use super::search::{FoundUpTo, search};
+    use super::search::search;
     use super::*;
     use crate::domain::ids::LoginId;
+    use crate::domain::order::Revision;
+    use crate::domain::profile::ProfileChange;
+    use crate::domain::user::FoundUpTo;
     use crate::store::logins::{self, LogIn, NewLogin};
     use crate::store::registrations::Register;
     use crate::store::testing::TestStore;
@@ -375,16 +388,15 @@ mod tests {
     async fn a_profile_change_takes_the_next_revision_and_an_empty_one_takes_none() {
         let at = TestStore::open().await;
         let user = register(&at, "ann", "Ann").await.unwrap().id;
-        let change = |shown: &str, invisible| ChangeProfile {
-            user,
-            display_name: Some(DisplayName::parse(shown).unwrap()),
-            invisible: Some(invisible),
+        let change = |shown: &str, invisible| {
+            let display_name = Some(DisplayName::parse(shown).unwrap());
+            ChangeProfile { user, change: ProfileChange { display_name, invisible: Some(invisible), ..ProfileChange::default() } }
         };
         let (changed, head) = at.run(change("Ann Lee", true)).await.unwrap();
-        assert_eq!((changed.display_name.as_str(), changed.invisible, head), ("Ann Lee", true, Revision(2)));
+        assert_eq!((changed.user.display_name.as_str(), changed.user.invisible, head), ("Ann Lee", true, Revision(2)));
         assert_eq!(at.run(change("Ann Lee", true)).await.unwrap().1, Revision(2));
         let read = at.store.read(move |db| Box::pin(profile(db, user))).await.unwrap();
-        assert_eq!(read, Some((changed, Revision(2))));
+        assert_eq!((read.as_ref(), changed.revision), (Some(&changed), Revision(2)));
         assert_eq!(names(&at, "ann l", 5).await, ["ann"], "found by the new name");
     }
 

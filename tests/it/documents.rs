@@ -4,9 +4,10 @@
 use hubbub::config::Sources;
 use hubbub::domain::filter::FilterRule;
 use hubbub::domain::member::Member;
+use hubbub::domain::profile::{About, Status};
 use hubbub::domain::report::ReportText;
 use hubbub::domain::room::SlowMode;
-use hubbub::domain::text::{DeviceName, DisplayName, Reason, RoomName, Topic, UserName};
+use hubbub::domain::text::{DeviceName, DisplayName, NamePrefix, Reason, RoomName, StatusText, Topic, UserName};
 use hubbub::http::routes;
 use std::collections::BTreeSet;
 use std::fs;
@@ -154,6 +155,10 @@ fn the_lengths_that_the_protocol_fixes_are_those_of_the_code() {
         ("a device's name", DeviceName::MAX_CHARS),
         ("a silence", Member::SILENCE_DAYS_MAX),
         ("slow mode", SlowMode::MAX_S),
+        ("what somebody says about themselves", About::MAX_CHARS),
+        ("the text of a status", StatusText::MAX_CHARS),
+        ("the end of a status", Status::DAYS_MAX),
+        ("`prefix` of `GET /users` and `people`", NamePrefix::MAX_CHARS),
         ("`q` of `GET /rooms`", RoomName::MAX_CHARS),
         ("the text of a report, or the note of who handles it", ReportText::MAX_CHARS),
         ("the pattern of a filter", FilterRule::MAX_CHARS),

@@ -27,6 +27,7 @@ mod own;
 mod people;
 mod preferences;
 mod presence;
+mod profiles;
 mod promises;
 mod rates;
 mod reading;

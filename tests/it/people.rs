@@ -42,6 +42,68 @@ async fn a_prefix_finds_names_that_begin_with_it_and_look_alikes_of_those_only()
 }
 
 #[tokio::test]
+async fn display_names_of_any_script_are_found_by_how_they_begin_and_by_what_looks_like_it() {
+    let server = Server::start_with(&[("rates.people_search_per_account", "off")]).await;
+    let ann = Person::register(&server, "ann").await;
+    let shown = [
+        ("p1", "Zo\u{eb} \u{c5}ngstr\u{f6}m"),
+        ("p2", "\u{41e}\u{43b}\u{44c}\u{433}\u{430}"),
+        ("p3", "\u{5c71}\u{7530}\u{592a}\u{90ce}"),
+        // Cyrillic letters that look like Latin ones.
+        ("p4", "\u{420}\u{430}\u{443}\u{440}\u{430}l"),
+        ("p5", "Strau\u{df}"),
+        ("p6", "\u{1f334} Palm"),
+        ("p7", "100% _sure"),
+    ];
+    for (name, shown) in shown {
+        Person::register(&server, name).await.patch("me", json!({"display_name": shown})).await.ok();
+    }
+    let table = [
+        ("zo\u{eb}", Some("p1")),
+        ("ZO\u{cb} \u{e5}", Some("p1")),
+        // The accent typed as a character of its own.
+        ("Zoe\u{308}", Some("p1")),
+        ("zoe", None),
+        ("\u{e5}ngstr", None),
+        ("\u{43e}\u{43b}\u{44c}", Some("p2")),
+        ("\u{41e}\u{41b}", Some("p2")),
+        ("\u{5c71}\u{7530}", Some("p3")),
+        ("\u{592a}", None),
+        ("paypal", Some("p4")),
+        ("Payp", Some("p4")),
+        ("\u{440}\u{430}\u{443}", Some("p4")),
+        ("strauss", Some("p5")),
+        ("STRAUSS", Some("p5")),
+        ("\u{1f334}", Some("p6")),
+        ("100%", Some("p7")),
+        // No wild cards.
+        ("%", None),
+        ("100__", None),
+        ("_sure", None),
+    ];
+    for (prefix, expected) in table {
+        let expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(found(&ann, &encoded(prefix)).await, expected, "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn who_blocks_me_is_found_by_name_like_anybody_else() {
+    let server = Server::start().await;
+    let (ann, anton) = (Person::register(&server, "ann").await, Person::register(&server, "anton").await);
+    let before = ann.get("users?prefix=an").await.ok();
+    anton.put(&format!("me/blocks/{}", ann.id), json!({})).await.ok();
+    assert_eq!(names(&before), ["ann", "anton"]);
+    assert_eq!(ann.get("users?prefix=an").await.ok(), before);
+    assert_eq!(found(&anton, "an").await, ["ann", "anton"], "and so is whom one blocks");
+}
+
+/// As part of an address.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test]
 async fn public_rooms_stand_in_the_order_of_their_names_and_are_found_by_what_is_in_them() {
     let server = Server::start().await;
     let ann = Person::register(&server, "ann").await;

@@ -155,8 +155,12 @@ async fn what_sets_a_state_of_an_account_succeeds_again_and_changes_nothing() {
     let logins = listed["items"].as_array().expect("logins");
     let others = logins.iter().find(|login| login["current"] == false).expect("another login");
     let room = ann.make_room("Kitchen", "public").await;
+    let profile = json!({
+        "display_name": "Ann Lee", "invisible": true, "about": "Gardener", "time_zone": "Asia/Tokyo",
+        "status": {"text": "Away", "emoji": "🌴", "until": in_a_day()},
+    });
     let steps = [
-        (&ann, Method::PATCH, "me".to_owned(), Some(json!({"display_name": "Ann Lee", "invisible": true}))),
+        (&ann, Method::PATCH, "me".to_owned(), Some(profile)),
         (&ann, Method::DELETE, format!("logins/{}", text(others, "id")), None),
         (&ann, Method::DELETE, "logins?others=true".to_owned(), None),
         (&root, Method::PATCH, format!("admin/users/{}", ann.id), Some(json!({"admin": true}))),
@@ -165,6 +169,18 @@ async fn what_sets_a_state_of_an_account_succeeds_again_and_changes_nothing() {
         twice(&ann, &room, who, &method, &path, body).await;
     }
     assert_eq!(other.get("me").await.code(), "unauthenticated");
+    let mut socket = ann.connect().await;
+    let status = json!({"about": null, "status": {"text": "Lunch", "until": in_a_day()}});
+    assert_eq!(socket.ask("change_profile", status.clone()).await["ok"], json!({}));
+    let changed = ann.get("me").await.ok();
+    assert_eq!(socket.ask("change_profile", status).await["ok"], json!({}));
+    assert_eq!(ann.get("me").await.ok(), changed);
+}
+
+/// More exactly than it is kept.
+fn in_a_day() -> String {
+    let day = hubbub::domain::time::Clock::system().now() + chrono::TimeDelta::days(1);
+    day.format("%Y-%m-%dT%H:%M:%S%.6f789Z").to_string()
 }
 
 #[tokio::test]

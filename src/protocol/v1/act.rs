@@ -6,6 +6,7 @@ use super::own::SetPreferences;
 use super::own_act::{
     Block, Delivered, Mute, Read, ReadAll, SetDraft, SetRoomPreferences, SetThreadPreferences, Unblock, Unmute,
 };
+use super::profile::{ChangeProfile, People};
 use super::room_act::{
     Ban, ChangeRoom, Decline, DeleteRoom, Invite, Join, Kick, Leave, SetRole, Silence, Transfer, Typing, Unban, Uninvite,
     Unsilence,
@@ -128,6 +129,10 @@ acts! {
     SetDraft => "set_draft";
     /// Change what one prefers altogether.
     SetPreferences => "set_preferences";
+    /// Change how one is shown, and what one says of oneself.
+    ChangeProfile => "change_profile";
+    /// Look at people, or find them by the beginning of a name.
+    People => "people";
 }
 
 /// `edit`.

@@ -10,6 +10,7 @@ pub mod moderation;
 pub mod moderation_acts;
 pub mod own;
 pub mod own_act;
+pub mod profile;
 pub mod push;
 pub mod reply;
 pub mod room_act;

@@ -2,6 +2,7 @@
 
 use super::item::{Item, Room, User};
 use super::own::{Draft, Notification, Preferences, RoomPreferences, ThreadPreferences};
+use super::profile::Profile;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::order::{Revision, Seq};
@@ -83,7 +84,7 @@ pub enum UserItem {
     /// My standing in a room; keyed by the room.
     Membership(Box<Membership>),
     /// My profile.
-    Profile(Profile),
+    Profile(Box<Profile>),
     /// Whom I block or mute; keyed by the other person.
     Relation(Relation),
     /// Up to where I have read a room; keyed by the room.
@@ -104,9 +105,7 @@ impl From<&stream::StreamItem> for UserItem {
     fn from(item: &stream::StreamItem) -> Self {
         match item {
             stream::StreamItem::Membership(membership) => Self::Membership(Box::new((&**membership).into())),
-            stream::StreamItem::Profile { revision, user } => {
-                Self::Profile(Profile { revision: *revision, user: user.into(), invisible: user.invisible, admin: user.admin })
-            }
+            stream::StreamItem::Profile(own) => Self::Profile(Box::new((&**own).into())),
             stream::StreamItem::ReadMark(mark) => Self::ReadMark(mark.into()),
             stream::StreamItem::RoomPreferences(of) => Self::RoomPreferences(of.into()),
             stream::StreamItem::ThreadPreferences(of) => Self::ThreadPreferences(of.into()),
@@ -217,20 +216,6 @@ pub struct Membership {
     /// The other people of a direct or group room.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<User>,
-}
-
-/// My profile and preferences.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Profile {
-    /// The revision of my stream at which this last changed.
-    #[schema(value_type = u64)]
-    pub revision: Revision,
-    /// How I am shown to others.
-    pub user: User,
-    /// I am shown as offline to everybody.
-    pub invisible: bool,
-    /// I may administer the server.
-    pub admin: bool,
 }
 
 /// Who is online, of the people watched.

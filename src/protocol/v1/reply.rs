@@ -1,8 +1,10 @@
 //! What a command is answered with.
 
 use super::moderation::{AuditEntry, Filter, Part, Report, Reported};
+use super::profile::Person;
 use crate::domain::ids::{AuditId, Epoch, FilterId, ReportId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::user::FoundUpTo;
 use crate::protocol::error::ErrorBody;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -53,6 +55,8 @@ pub enum Done {
     Filters(Part<Filter, FilterId>),
     /// To `add_filter`.
     Filter(Box<Filter>),
+    /// To `people`.
+    People(Part<Person, FoundUpTo>),
     /// To all others: `{}`.
     Nothing {},
 }

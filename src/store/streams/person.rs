@@ -63,9 +63,9 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
         items.extend(relations::changed(db, user, span, limit, rows).await?);
     }
     if !is_all(&items)
-        && let Some((revision, user)) = people::profile_changed(db, user, from, to).await?
+        && let Some(own) = people::profile_changed(db, user, from, to).await?
     {
-        items.push(StreamItem::Profile { revision, user });
+        items.push(StreamItem::Profile(Box::new(own)));
     }
     Ok(items)
 }
@@ -94,8 +94,8 @@ async fn standings(
 fn text_bytes(item: &StreamItem) -> usize {
     match item {
         StreamItem::Draft(draft) => draft.text.as_str().len(),
+        StreamItem::Profile(own) => own.profile.about.said().map_or(0, str::len),
         StreamItem::Membership(_)
-        | StreamItem::Profile { .. }
         | StreamItem::Relation { .. }
         | StreamItem::ReadMark(_)
         | StreamItem::RoomPreferences(_)

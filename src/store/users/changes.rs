@@ -9,7 +9,7 @@ use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::order::Revision;
-use crate::domain::text::DisplayName;
+use crate::domain::profile::{OwnProfile, ProfileChange};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::audit;
@@ -20,37 +20,41 @@ use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
 use crate::store::operations::{self, OperationKey};
 use crate::store::schema::users;
-use crate::store::{drafts, notifications, preferences, read_marks, relations};
+use crate::store::{drafts, notifications, preferences, profiles, read_marks, relations};
 
-/// Changes how the person is shown.
+/// Changes how the person is shown, and what they say of themselves.
 #[derive(Clone, Debug)]
 pub struct ChangeProfile {
     /// Whose profile.
     pub user: UserId,
-    /// The new display name.
-    pub display_name: Option<DisplayName>,
-    /// Whether they are shown as offline to everybody.
-    pub invisible: Option<bool>,
+    /// What is named changes.
+    pub change: ProfileChange,
 }
 
 impl Operation for ChangeProfile {
-    type Output = (User, Revision);
+    /// With the head of their stream.
+    type Output = (OwnProfile, Revision);
     const NAME: &'static str = "change_profile";
 
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
         Box::pin(async move {
             let mut row = lock_present(db, self.user).await?;
             let before = (row.display_name.clone(), row.invisible);
-            if let Some(name) = &self.display_name {
+            if let Some(name) = &self.change.display_name {
                 row.display_name = name.as_str().to_owned();
             }
-            row.invisible = self.invisible.unwrap_or(row.invisible);
-            if before != (row.display_name.clone(), row.invisible) {
+            row.invisible = self.change.invisible.unwrap_or(row.invisible);
+            let said = profiles::of_one(db, self.user).await?;
+            let profile = self.change.applied_to(&said);
+            if profile != said {
+                profiles::write(db, self.user, &profile).await?;
+            }
+            if profile != said || before != (row.display_name.clone(), row.invisible) {
                 raise(&mut row);
                 write(db, &row).await?;
             }
             let head = revision(row.stream_revision)?;
-            Ok((row.into(), head))
+            Ok((row.own(profile)?, head))
         })
     }
 }
@@ -215,6 +219,7 @@ impl Operation for DeleteAccount {
             preferences::forget(db, self.user).await?;
             drafts::forget(db, self.user).await?;
             notifications::forget(db, self.user).await?;
+            profiles::forget(db, self.user).await?;
             Ok(AccountChanged { head: revision(row.stream_revision)?, user: row.into(), ended })
         })
     }

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use super::{COLUMNS, UserRow, listed, page, rows};
 use crate::domain::ids::UserId;
 use crate::domain::text::begins_like;
-use crate::domain::user::User;
+use crate::domain::user::{FoundUpTo, User};
 use crate::store::backend::Db;
 use crate::store::columns::{Id, name_key};
 use crate::store::error::StoreError;
@@ -19,15 +19,6 @@ use crate::store::schema::users;
 const CHUNK: usize = 100;
 /// So often one search reads on before it answers what it has found, with the place to go on (I4).
 const CHUNKS: usize = 20;
-
-/// How far a search for people has come: log-in names first, then how people are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FoundUpTo {
-    /// The last one was found by this log-in name.
-    Name(String),
-    /// The last one was found by how they are shown.
-    Display(String, UserId),
-}
 
 /// Up to `limit` people whose log-in name or display name begins with `prefix` or with what looks like it, and where to go on. Nobody is
 /// found twice. There may be fewer than `limit` although there is a place to go on.

@@ -1,0 +1,238 @@
+//! What people say of themselves, over REST and socket: who sets it, who sees it, how long it holds, what becomes of it.
+
+use crate::support::eventually;
+use crate::support::person::{PASSWORD, Person};
+use crate::support::server::Server;
+use crate::support::socket::Socket;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn now() -> DateTime<Utc> {
+    hubbub::domain::time::Clock::system().now()
+}
+
+/// All that somebody may say of themselves.
+fn everything() -> Value {
+    json!({
+        "about": "Gardener\nof many trees",
+        "status": {"text": "Away", "emoji": "🌴", "until": "2027-06-01T10:00:00Z"},
+        "time_zone": "Europe/Berlin",
+    })
+}
+
+/// What of an answer somebody says of themselves.
+fn said(shown: &Value) -> Value {
+    let fields = ["about", "status", "time_zone"].into_iter();
+    fields.filter_map(|name| Some((name.to_owned(), shown.get(name)?.clone()))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// The person as `asking` sees them: alone, in a list, found by name, over a socket. Everywhere the same.
+async fn seen(asking: &Person, socket: &mut Socket, user: &Person) -> Value {
+    let one = asking.get(&format!("users/{}", user.id)).await.ok();
+    let prefix = &user.name;
+    let mut ways = Vec::new();
+    for path in [format!("users?ids={}", user.id), format!("users?prefix={prefix}")] {
+        ways.push(asking.get(&path).await.ok()["items"].clone());
+    }
+    for ask in [json!({"users": [user.id]}), json!({"prefix": prefix})] {
+        ways.push(socket.ask("people", ask).await["ok"]["items"].clone());
+    }
+    for found in ways {
+        assert_eq!(found, json!([one]), "{}", asking.name);
+    }
+    assert_eq!((&one["id"], &one["name"]), (&json!(user.id), &json!(user.name)));
+    one
+}
+
+/// The next profile in somebody's own stream.
+async fn told(socket: &mut Socket) -> Value {
+    loop {
+        let push = socket.push("user_changes").await;
+        let items = push["items"].as_array().cloned().unwrap_or_default();
+        if let Some(profile) = items.iter().rev().find_map(|item| item.get("profile")) {
+            return profile.clone();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_says_of_themselves_is_set_by_rest_and_socket_and_told_to_all_their_devices() {
+    let server = Server::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let (mut here, mut there) = (ann.connect().await, ann.connect().await);
+    let set = ann.patch("me", everything()).await.ok();
+    assert_eq!(said(&set), everything());
+    let device = told(&mut there).await;
+    assert_eq!((said(&device), &device["revision"]), (everything(), &set["revision"]));
+    assert_eq!(ann.get("me").await.ok(), set);
+
+    let part = json!({"about": null, "time_zone": "asia/tokyo", "display_name": "Ann Lee"});
+    assert_eq!(here.ask("change_profile", part).await["ok"], json!({}));
+    let expected = json!({"status": everything()["status"], "time_zone": "Asia/Tokyo"});
+    let device = told(&mut there).await;
+    assert_eq!((said(&device), &device["user"]["display_name"]), (expected.clone(), &json!("Ann Lee")));
+    assert_eq!(ann.get("me").await.ok(), device);
+
+    let (mut late, _) = ann.connect_with(json!({})).await;
+    assert_eq!(said(&told(&mut late).await), expected, "who was away is told the same");
+    here.ask("change_profile", json!({"status": null, "time_zone": null})).await;
+    assert_eq!(said(&ann.get("me").await.ok()), json!({}));
+}
+
+#[tokio::test]
+async fn what_nobody_may_say_of_themselves_is_refused_alike_by_rest_and_socket() {
+    let server = Server::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let mut socket = ann.connect().await;
+    ann.patch("me", everything()).await.ok();
+    let before = ann.get("me").await.ok();
+    let until = |days| json!({"text": "Away", "until": now() + TimeDelta::days(days)});
+    let refused = [
+        (json!({"about": "x".repeat(501)}), "text_too_long"),
+        (json!({"about": "a\u{202e}b"}), "bad_request"),
+        (json!({"about": "a\u{7}b"}), "bad_request"),
+        (json!({"about": 7}), "bad_request"),
+        (json!({"status": {"text": "x".repeat(101)}}), "text_too_long"),
+        (json!({"status": {"text": "one\ntwo"}}), "text_too_long"),
+        (json!({"status": {"text": " "}}), "text_empty"),
+        (json!({"status": {}}), "text_empty"),
+        (json!({"status": {"text": "Away", "emoji": "palm"}}), "bad_request"),
+        (json!({"status": {"text": "Away", "emoji": "🌴🌴"}}), "bad_request"),
+        (json!({"status": {"text": "Away", "more": 1}}), "bad_request"),
+        (json!({"status": until(0)}), "bad_request"),
+        (json!({"status": until(367)}), "bad_request"),
+        (json!({"time_zone": "Mars/Olympus"}), "bad_request"),
+        (json!({"time_zone": "+02:00"}), "bad_request"),
+        (json!({"display_name": ""}), "name_invalid"),
+        // One bad part refuses all of it.
+        (json!({"about": "fine", "time_zone": ""}), "bad_request"),
+    ];
+    for (body, code) in refused {
+        assert_eq!(ann.patch("me", body.clone()).await.code(), code, "{body}");
+        assert_eq!(socket.ask("change_profile", body.clone()).await["error"]["code"], code, "{body}");
+    }
+    assert_eq!(ann.get("me").await.ok(), before);
+    let longest = json!({"about": "é".repeat(500), "status": {"text": "é".repeat(100), "until": now() + TimeDelta::days(365)}});
+    let kept = ann.patch("me", longest.clone()).await.ok();
+    assert_eq!((&kept["about"], &kept["status"]["text"]), (&longest["about"], &longest["status"]["text"]));
+}
+
+#[tokio::test]
+async fn only_who_shares_a_room_and_is_not_blocked_sees_more_than_names() {
+    let server = Server::start().await;
+    let [ann, bob, cem] = ["ann", "bob", "cem"].map(|name| Person::register(&server, name));
+    let (ann, bob, cem) = (ann.await, bob.await, cem.await);
+    let (mut anns, mut bobs, mut cems) = (ann.connect().await, bob.connect().await, cem.connect().await);
+    ann.patch("me", everything()).await.ok();
+    bob.patch("me", json!({"about": "Bob"})).await.ok();
+    assert_eq!(said(&seen(&ann, &mut anns, &ann).await), everything(), "oneself");
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), json!({}), "a stranger");
+
+    let room = ann.make_room("Kitchen", "public").await;
+    bob.join(&room).await;
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), everything());
+    assert_eq!(said(&seen(&cem, &mut cems, &ann).await), json!({}), "who has not joined");
+
+    // With the answer to the block it holds; one's own sight of the other stays.
+    ann.put(&format!("me/blocks/{}", bob.id), json!({})).await.ok();
+    let shown = seen(&bob, &mut bobs, &ann).await;
+    assert_eq!(said(&shown), json!({}));
+    assert_eq!(shown, bob.get(&format!("users/{}", ann.id)).await.ok());
+    let unsaid = seen(&bob, &mut bobs, &cem).await;
+    let names = |person: &Value| person.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&shown), names(&unsaid), "it looks as if nothing was said");
+    assert_eq!(said(&seen(&ann, &mut anns, &bob).await), json!({"about": "Bob"}));
+    ann.delete(&format!("me/blocks/{}", bob.id)).await.ok();
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), everything());
+
+    bob.delete(&format!("rooms/{room}/members/me")).await.ok();
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), json!({}), "strangers again");
+    // A conversation is as good as a room.
+    let hello = json!({"user": bob.id, "client_id": uuid::Uuid::now_v7(), "text": "hello"});
+    assert!(anns.ask("post_direct", hello).await["ok"].is_object());
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), everything());
+    assert_eq!(said(&seen(&cem, &mut cems, &ann).await), json!({}));
+}
+
+#[tokio::test]
+async fn a_status_that_has_ended_is_shown_nowhere() {
+    let server = Server::start_with(&[("rates.requests_per_account", "off"), ("rates.requests_per_address", "off")]).await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let room = ann.make_room("Kitchen", "public").await;
+    bob.join(&room).await;
+    let mut bobs = bob.connect().await;
+    let until = now() + TimeDelta::seconds(3);
+    let set = ann.patch("me", json!({"about": "Gardener", "status": {"text": "Lunch", "until": until}})).await.ok();
+    assert_eq!(set["status"]["text"], "Lunch");
+    eventually("the end of the status", async || ann.get("me").await.ok().get("status").is_none().then_some(())).await;
+    assert!(now() >= until, "it held until then");
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), json!({"about": "Gardener"}));
+    // Nothing has changed, and who comes now is told of none.
+    let (mut device, welcome) = ann.connect_with(json!({})).await;
+    let told = told(&mut device).await;
+    assert_eq!((said(&told), &told["revision"]), (json!({"about": "Gardener"}), &set["revision"]));
+    assert_eq!(welcome["user_head"].as_u64(), ann.connect_with(json!({})).await.1["user_head"].as_u64());
+}
+
+#[tokio::test]
+async fn people_are_looked_at_and_found_over_a_socket_as_by_rest() {
+    let server = Server::start_with(&[("limits.page_default", "2"), ("limits.page_max", "3")]).await;
+    let ann = Person::register(&server, "ann").await;
+    for name in ["anna", "anton", "bob"] {
+        Person::register(&server, name).await;
+    }
+    let mut socket = ann.connect().await;
+    let first = socket.ask("people", json!({"prefix": " AN "})).await["ok"].clone();
+    let rest = ann.get("users?prefix=AN").await.ok();
+    assert_eq!(first["items"], rest["items"]);
+    assert_eq!(socket.ask("people", json!({"prefix": "an"})).await["ok"], first, "asked again, and in other letters");
+    let second = socket.ask("people", json!({"prefix": "AN", "after": first["next"], "limit": 3})).await["ok"].clone();
+    assert_eq!((&second["items"][0]["name"], second["items"].as_array().map(Vec::len)), (&json!("anton"), Some(1)));
+    assert_eq!(second["next"], Value::Null);
+    let unknown = uuid::Uuid::now_v7();
+    let looked = socket.ask("people", json!({"users": [ann.id, unknown]})).await["ok"]["items"].clone();
+    assert_eq!((&looked[0]["id"], looked.as_array().map(Vec::len)), (&json!(ann.id), Some(1)));
+    let bad = [
+        json!({}),
+        json!({"users": [ann.id], "prefix": "a"}),
+        json!({"users": [ann.id], "limit": 1}),
+        json!({"users": [ann.id, ann.id, ann.id, ann.id]}),
+        json!({"prefix": " "}),
+        json!({"prefix": "x".repeat(65)}),
+        json!({"prefix": "a\nb"}),
+        json!({"prefix": "a", "limit": 4}),
+        json!({"prefix": "a", "after": "forged"}),
+    ];
+    for body in bad {
+        assert_eq!(socket.ask("people", body.clone()).await["error"]["code"], "bad_request", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn searches_count_over_socket_and_rest_together() {
+    let server = Server::start_with(&[("rates.people_search_per_account", "2/1h")]).await;
+    let ann = Person::register(&server, "ann").await;
+    let mut socket = ann.connect().await;
+    assert!(socket.ask("people", json!({"prefix": "a"})).await["ok"].is_object());
+    ann.get("users?prefix=a").await.ok();
+    assert_eq!(socket.ask("people", json!({"prefix": "a"})).await["error"]["code"], "busy");
+    assert_eq!(ann.get("users?prefix=a").await.code(), "busy");
+    assert!(socket.ask("people", json!({"users": [ann.id]})).await["ok"].is_object(), "a look at somebody is no search");
+}
+
+#[tokio::test]
+async fn nothing_that_a_deleted_person_said_of_themselves_is_left() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let room = ann.make_room("Kitchen", "public").await;
+    bob.join(&room).await;
+    let mut bobs = bob.connect().await;
+    ann.patch("me", everything()).await.ok();
+    assert_eq!(said(&seen(&bob, &mut bobs, &ann).await), everything());
+    ann.request(Method::DELETE, "me", Some(json!({"password": PASSWORD}))).await.ok();
+    let left = bob.get(&format!("users/{}", ann.id)).await.ok();
+    assert_eq!(left, json!({"id": ann.id, "name": "", "display_name": "", "deleted": true}));
+    assert_eq!(bobs.ask("people", json!({"users": [ann.id]})).await["ok"]["items"], json!([left]));
+    assert_eq!(bobs.ask("people", json!({"prefix": "ann"})).await["ok"]["items"], json!([]));
+}
