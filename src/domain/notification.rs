@@ -7,6 +7,7 @@ use super::order::{Revision, Seq};
 use super::preference::{Following, Notify, QuietHours};
 use super::room::RoomKind;
 use super::time::Timestamp;
+use super::time_zone::TimeZone;
 
 /// Why somebody is told of a message: the first of these that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +90,8 @@ pub struct Person {
     pub read: Seq,
     /// When they do not want to be disturbed.
     pub quiet: Option<QuietHours>,
+    /// Where their day begins.
+    pub time_zone: Option<TimeZone>,
     /// The message mentions them by name.
     pub mentioned: bool,
     /// They are shown as online.
@@ -116,6 +119,7 @@ impl Person {
             in_general: Notify::Default,
             read: Seq::ZERO,
             quiet: None,
+            time_zone: None,
             mentioned: false,
             online: false,
             keyword: false,

@@ -7,12 +7,11 @@
 //!
 //! Must not know: where the facts come from.
 
-use chrono::Timelike;
-
 use crate::domain::notification::{Fact, NotificationKind, Person};
 use crate::domain::preference::{Following, Notify};
 use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
+use crate::domain::time_zone::local_minute;
 
 /// That somebody is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub fn decide(fact: &Fact, person: &Person, now: Timestamp) -> Option<Notice> {
         return None;
     }
     let kind = kind(fact, person)?;
-    Some(Notice { kind, quiet: person.quiet.is_some_and(|hours| hours.hold(minute_of_day(now))) })
+    Some(Notice { kind, quiet: person.quiet.is_some_and(|hours| hours.hold(local_minute(now, person.time_zone))) })
 }
 
 fn kind(fact: &Fact, person: &Person) -> Option<NotificationKind> {
@@ -67,17 +66,13 @@ fn kind(fact: &Fact, person: &Person) -> Option<NotificationKind> {
     fits.into_iter().find_map(|(fits, kind)| fits.then_some(kind))
 }
 
-/// In UTC.
-fn minute_of_day(now: Timestamp) -> u16 {
-    u16::try_from(now.hour() * 60 + now.minute()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ids::UserId;
     use crate::domain::order::Seq;
     use crate::domain::preference::QuietHours;
+    use crate::domain::time_zone::TimeZone;
     use NotificationKind::{All, Direct, Keyword, Mention, OnlineMention, RoomMention, Thread};
     use chrono::{DateTime, TimeDelta};
 
@@ -166,6 +161,10 @@ mod tests {
         }
     }
 
+    fn kathmandu() -> Option<TimeZone> {
+        TimeZone::parse("Asia/Kathmandu").ok()
+    }
+
     #[test]
     fn quiet_hours_make_it_quiet_and_nothing_else() {
         let table: &[(Change, bool)] = &[
@@ -174,6 +173,9 @@ mod tests {
             (|_, p| (p.mentioned, p.quiet) = (true, hours(721, 800)), false),
             (|_, p| (p.mentioned, p.quiet) = (true, hours(721, 720)), false),
             (|_, p| (p.mentioned, p.quiet) = (true, hours(1320, 800)), true),
+            // Noon is a quarter to six in the evening of Kathmandu.
+            (|_, p| (p.mentioned, p.quiet, p.time_zone) = (true, hours(1065, 1066), kathmandu()), true),
+            (|_, p| (p.mentioned, p.quiet, p.time_zone) = (true, hours(720, 721), kathmandu()), false),
         ];
         for (number, (change, quiet)) in table.iter().enumerate() {
             assert_eq!(decided(*change), Some(Notice { kind: Mention, quiet: *quiet }), "{number}");

@@ -3,8 +3,8 @@
 use super::error::ErrorBody;
 use super::v1::command::{Command, decode};
 use super::v1::item;
-use super::v1::own::{Draft, Notification, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
 use super::v1::moderation::Part;
+use super::v1::own::{Draft, Notification, Preferences, Quiet, RoomPreferences, ThreadPreferences, Until};
 use super::v1::profile::{Person, Profile, Said, Status};
 use super::v1::push::{
     Changes, Membership, Presence, PresenceState, Push, ReadMark, Receipt, Receipts, Reconnect, Relation, TokenExpiring, Typing,
@@ -281,9 +281,9 @@ fn people() -> Value {
 
 fn own_profile() -> Value {
     let user = named("b1", "ann", "Ann Lee");
-    let profile = Profile { revision: Revision(49), user, invisible: false, admin: false, said: said() };
+    let profile = Profile { revision: Revision(50), user, invisible: false, admin: false, said: said() };
     let items = vec![UserItem::Profile(Box::new(profile))];
-    push(Push::UserChanges(UserChanges { from: Revision(48), to: Revision(49), items }))
+    push(Push::UserChanges(UserChanges { from: Revision(49), to: Revision(50), items }))
 }
 
 /// What the server writes, by the name the document gives it.

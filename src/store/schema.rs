@@ -397,6 +397,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     members,
     messages,
     notices,
+    profiles,
     room_links,
     relations,
     read_marks,

@@ -191,6 +191,28 @@ async fn in_quiet_hours_people_are_notified_quietly() {
 }
 
 #[tokio::test]
+async fn quiet_hours_are_those_of_the_persons_own_day() {
+    let scene = Scene::start().await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    // An hour to both sides of now, by UTC; in Tokyo it is nine hours later.
+    let now = hubbub::domain::time::Clock::system().now();
+    let minute = (now.timestamp() / 60).rem_euclid(24 * 60);
+    let around = |minute: i64| json!({"quiet": {"from": (minute + 1380) % 1440, "until": (minute + 60) % 1440}});
+    bob.patch("me/preferences", around(minute)).await.ok();
+    ann.say(room, "@bob").await;
+    up_to(bob, ("mention", 1)).await;
+    bob.patch("me", json!({"time_zone": "Asia/Tokyo"})).await.ok();
+    ann.say(room, "@bob").await;
+    up_to(bob, ("mention", 2)).await;
+    bob.patch("me/preferences", around(minute + 540)).await.ok();
+    ann.say(room, "@bob").await;
+    up_to(bob, ("mention", 3)).await;
+    let list = bob.get("me/notifications").await.ok();
+    let quiet = |place: usize| list["items"][place]["quiet"] == json!(true);
+    assert_eq!([quiet(2), quiet(1), quiet(0)], [true, false, true]);
+}
+
+#[tokio::test]
 async fn whoever_is_online_is_found_by_presence_and_counted_among_the_mentioned() {
     let scene = Scene::start().await;
     let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);

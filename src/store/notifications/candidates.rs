@@ -18,6 +18,7 @@ use crate::domain::notification::{Fact, Person};
 use crate::domain::order::Seq;
 use crate::domain::preference::{Following, Notify, QuietHours};
 use crate::domain::room::RoomKind;
+use crate::domain::time_zone::TimeZone;
 use crate::store::backend::Db;
 use crate::store::columns::{Code, Id, int, seq};
 use crate::store::error::StoreError;
@@ -25,7 +26,7 @@ use crate::store::messages::whole::whole;
 use crate::store::rooms;
 use crate::store::rows::{WHOLE_MESSAGE, WholeMessageRow};
 use crate::store::schema::{
-    keywords, members, messages, preferences, read_marks, relations, replies, room_preferences, thread_preferences,
+    keywords, members, messages, preferences, profiles, read_marks, relations, replies, room_preferences, thread_preferences,
 };
 
 /// A message that is there, and what kind of room it is in.
@@ -261,7 +262,7 @@ async fn standing(db: &mut Db, said: &Said, ids: &[Id], people: &mut HashMap<Id,
 }
 
 type OfRoom = (Id, Option<chrono::NaiveDateTime>, i16);
-type InGeneral = (Id, i16, Option<i16>, Option<i16>);
+type InGeneral = (Id, i16, Option<i16>, Option<i16>, Option<String>);
 
 /// What they prefer: of the room, of the thread, in general.
 async fn preferred(db: &mut Db, said: &Said, ids: &[Id], people: &mut HashMap<Id, Person>) -> Result<(), StoreError> {
@@ -289,17 +290,22 @@ async fn preferred(db: &mut Db, said: &Said, ids: &[Id], people: &mut HashMap<Id
             person.following = Code::from_code(following)?;
         }
     }
-    let query = preferences::table.filter(preferences::user.eq_any(ids)).select((
-        preferences::user,
-        preferences::notify,
-        preferences::quiet_from,
-        preferences::quiet_until,
-    ));
+    let query = preferences::table
+        .left_join(profiles::table.on(profiles::user.eq(preferences::user)))
+        .filter(preferences::user.eq_any(ids))
+        .select((
+            preferences::user,
+            preferences::notify,
+            preferences::quiet_from,
+            preferences::quiet_until,
+            profiles::time_zone.nullable(),
+        ));
     let rows: Vec<InGeneral> = each!(db, |c| query.load(c).await)?;
-    for (user, notify, from, until) in rows {
+    for (user, notify, from, until, zone) in rows {
         let Some(person) = people.get_mut(&user) else { continue };
         person.in_general = Code::from_code(notify)?;
         person.quiet = from.zip(until).and_then(|(from, until)| QuietHours::parse(from.into(), until.into()).ok());
+        person.time_zone = zone.and_then(|zone| TimeZone::parse(&zone).ok());
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::changes::{ChangeProfile, DeleteAccount};
 use crate::domain::draft::DraftText;
 use crate::domain::ids::{LoginId, RoomId, UserId};
+use crate::domain::message::{Details, Mentions, Post};
+use crate::domain::notification::NotificationKind;
 use crate::domain::order::Seq;
 use crate::domain::preference::{Following, Keyword, Notify, PreferencesChange, RoomPreferences, ThreadPreferences};
 use crate::domain::profile::{About, ProfileChange, Status};
@@ -14,15 +16,27 @@ use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::text::{DeviceName, DisplayName, StatusText};
 use crate::store::drafts::SetDraft;
 use crate::store::logins::{LogIn, NewLogin};
+use crate::store::messages::{Append, AppendBatch};
+use crate::store::notifications::queue;
+use crate::store::notifications::write::{self, Notified};
 use crate::store::preferences::{ChangePreferences, SetRoomPreferences, SetThreadPreferences};
 use crate::store::read_marks::RaiseMarks;
 use crate::store::relations::{RelationLimits, SetRelation};
 use crate::store::tables;
-use crate::store::testing::{TestStore, noon};
+use crate::store::testing::{TestStore, noon, post};
 
 /// The person's own: every row goes.
-const FORGOTTEN: &[&str] =
-    &["drafts", "keywords", "preferences", "profiles", "read_marks", "relations", "room_preferences", "thread_preferences"];
+const FORGOTTEN: &[&str] = &[
+    "drafts",
+    "keywords",
+    "notifications",
+    "preferences",
+    "profiles",
+    "read_marks",
+    "relations",
+    "room_preferences",
+    "thread_preferences",
+];
 
 /// Of a room, which keeps that somebody without a name was there; or kept for a while under an id, without a word of theirs.
 const KEPT: &[&str] = &["logins", "members", "mentions", "operations", "reactions"];
@@ -65,7 +79,21 @@ async fn live(test: &TestStore, user: UserId, other: UserId, room: RoomId) {
     let progress = [(room, Progress { read: Seq(1), delivered: Seq(1) })].into_iter().collect();
     test.run(RaiseMarks { user, progress }).await.unwrap();
     let limits = RelationLimits { blocks_per_user: 9, mutes_per_user: 9 };
+    be_notified(test, user, other, room).await;
     test.run(SetRelation { user, other, change: RelationChange::BLOCK, now: noon(), limits }).await.unwrap();
+}
+
+/// The other mentions them, and they are told.
+async fn be_notified(test: &TestStore, user: UserId, other: UserId, room: RoomId) {
+    let details = Details { mentions: Mentions { users: vec![user], ..Mentions::default() }, ..Details::default() };
+    let post = Post { details: Some(Box::new(details)), notifies: true, ..post(other, "you") };
+    let policy_revision = test.get(room).await.policy_revision;
+    let append = Append { room, policy_revision, posts: vec![(post, Ok(()))] };
+    test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
+    let job = test.store.read(|db| Box::pin(queue::oldest(db))).await.unwrap().unwrap();
+    let people = vec![Notified { user, kind: NotificationKind::Mention, quiet: false }];
+    let notify = write::Notify { job, author: other, people, online: Vec::new(), next: None, now: noon() };
+    test.run(notify).await.unwrap();
 }
 
 /// The tables with a `user` column; those of them with this person in it; all with their own words.
