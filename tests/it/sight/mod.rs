@@ -88,6 +88,8 @@ rows! {
     a_receipt: Reads, "Bob has read the room";
     presence: Comes, "Bob comes online";
     presence_of_oneself: IsSeen, "Ann comes online, as Bob sees it";
+    a_profile: TellsOfHimself, "what Bob says of himself in his profile";
+    a_profile_of_oneself: IsLookedAt, "what Ann says of herself, as Bob sees it";
     what_the_other_sees: Receives, "Ann writes in the room, as Bob sees it";
 }
 

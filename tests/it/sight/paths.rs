@@ -33,6 +33,8 @@ pub enum Path {
     Reads,
     Comes,
     IsSeen,
+    TellsOfHimself,
+    IsLookedAt,
     Receives,
 }
 
@@ -63,6 +65,8 @@ impl Path {
             Self::Reads => unseen::reading(cell, deed).await,
             Self::Comes => unseen::presence(cell, deed, ann, bob).await,
             Self::IsSeen => unseen::presence(cell, deed, bob, ann).await,
+            Self::TellsOfHimself => unseen::profile(cell, deed, ann, bob).await,
+            Self::IsLookedAt => unseen::profile(cell, deed, bob, ann).await,
             Self::Answers | Self::Invited | Self::Receives => self.seen_by(bob, cell, deed).await,
             _ => self.seen_by(ann, cell, deed).await,
         }
@@ -108,7 +112,9 @@ impl Path {
                 let room = done["id"].as_str().expect("a room has an id");
                 looking.see(&format!("membership {room}"), whole).await
             }
-            Self::Types | Self::Reads | Self::Comes | Self::IsSeen => unreachable!("played elsewhere"),
+            Self::Types | Self::Reads | Self::Comes | Self::IsSeen | Self::TellsOfHimself | Self::IsLookedAt => {
+                unreachable!("played elsewhere")
+            }
         }
     }
 
@@ -144,7 +150,9 @@ impl Path {
             Self::Invites => invite(bob, ann).await,
             Self::Invited => invite(ann, bob).await,
             Self::Receives => say(ann, room, "hello").await,
-            Self::Types | Self::Reads | Self::Comes | Self::IsSeen => unreachable!("played elsewhere"),
+            Self::Types | Self::Reads | Self::Comes | Self::IsSeen | Self::TellsOfHimself | Self::IsLookedAt => {
+                unreachable!("played elsewhere")
+            }
         }
     }
 }

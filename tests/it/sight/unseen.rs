@@ -1,4 +1,4 @@
-//! What is kept nowhere, or told in its own way: typing, receipts, presence. Whoever comes later is told of it from then on.
+//! What is kept nowhere, or told in its own way: typing, receipts, presence, profiles. Whoever comes later is told of it from then on.
 
 use super::cell::{Cell, Seen};
 use super::deeds::Deed;
@@ -96,4 +96,19 @@ pub async fn presence(cell: &Cell<'_>, deed: Deed, viewer: &Person, who: &Person
     let resumed = names(&mut back, "presence", Some("users"), who, &last).await;
     let asked: Value = viewer.get(&format!("presence?users={}", who.id)).await.ok();
     Seen { live: word(live), resumed: word(resumed), rest: word(asked["users"][0]["state"] == json!("online")) }
+}
+
+/// Does `viewer` see what `who` says of themselves? Nobody is told of it: who wants to know asks.
+pub async fn profile(cell: &Cell<'_>, deed: Deed, viewer: &Person, who: &Person) -> Seen {
+    who.patch("me", json!({"about": "me"})).await.ok();
+    let mut stayed = viewer.connect().await;
+    deed.commit(cell).await;
+    let mut back = viewer.connect().await;
+    let says = |person: &Value| {
+        assert_eq!(person["name"], json!(who.name), "names are for everybody");
+        word(person["about"] == json!("me"))
+    };
+    let ask = async |socket: &mut Socket| says(&socket.ask("people", json!({"users": [who.id]})).await["ok"]["items"][0]);
+    let rest = viewer.get(&format!("users/{}", who.id)).await.ok();
+    Seen { live: ask(&mut stayed).await, resumed: ask(&mut back).await, rest: says(&rest) }
 }
