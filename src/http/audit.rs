@@ -58,10 +58,26 @@ pub struct WhichEntries {
     limit: Option<usize>,
 }
 
-/// Where in the log of a room.
+/// Which entries of a room, and where in their list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub struct Where {
+pub struct WhichOfRoom {
+    /// What somebody did.
+    #[serde(default)]
+    actor: Option<UserId>,
+    /// What was done to somebody.
+    #[serde(default)]
+    subject: Option<UserId>,
+    /// Deeds of this sort, such as `kicked`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    action: Option<AuditAction>,
+    /// From this instant on, UTC.
+    #[serde(default)]
+    since: Option<DateTime<Utc>>,
+    /// Before this instant, UTC.
+    #[serde(default)]
+    until: Option<DateTime<Utc>>,
     /// The `next` of the page before.
     #[serde(default)]
     page: Option<String>,
@@ -106,17 +122,18 @@ pub async fn page(
 }
 
 /// Read what was done in a room, newest first; moderators only
-#[utoipa::path(get, path = "/api/v1/rooms/{room}/audit", tag = "moderation", params(("room" = RoomId, Path), Where),
+#[utoipa::path(get, path = "/api/v1/rooms/{room}/audit", tag = "moderation", params(("room" = RoomId, Path), WhichOfRoom),
     responses((status = 200, body = PageOf<AuditEntry>)))]
 pub async fn of_room(
     parts: web::Data<Parts>,
     caller: Caller,
     room: web::Path<RoomId>,
-    query: web::Query<Where>,
+    query: web::Query<WhichOfRoom>,
 ) -> Result<HttpResponse, Problem> {
-    let Where { page, limit } = query.into_inner();
+    let WhichOfRoom { actor, subject, action, since, until, page, limit } = query.into_inner();
+    let wanted = Wanted { actor, subject, room: Some(*room), action, since, until };
     let (before, rows) = (place::<AuditId>(AUDIT, page.as_deref())?, page_rows(&parts, limit)?);
-    let found = parts.moderation.audit_of_room(caller.0, *room, Wanted::default(), Order::Newest(before), rows);
+    let found = parts.moderation.audit_of_room(caller.0, *room, wanted, Order::Newest(before), rows);
     Ok(entries(&found.await?))
 }
 

@@ -12,6 +12,7 @@ mod accounts;
 mod authorization;
 mod changing;
 mod cli;
+mod demonstration;
 mod direct;
 mod documents;
 mod filter_hook;
