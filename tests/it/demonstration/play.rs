@@ -46,7 +46,7 @@ impl Play {
 
     /// Plays one step; fails the test where it goes otherwise. With `--no-capture` people can follow.
     pub async fn step(&mut self, step: &Step<'_>) {
-        println!("{}", step.line);
+        eprintln!("{}", step.line);
         let line = self.filled(step.line);
         let (first, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match first {
@@ -90,7 +90,7 @@ impl Play {
             verb if verb.chars().all(char::is_uppercase) => taking.requests(verb, rest, at).await,
             command => taking.commands(command, json_of(rest, at)).await,
         };
-        println!("    {}", answer.as_ref().map_or_else(|code| format!("refused: {code}"), Value::to_string));
+        eprintln!("    {}", answer.as_ref().map_or_else(|code| format!("refused: {code}"), Value::to_string));
         match (&step.expected, answer) {
             (Expected::Success, Ok(_)) => {}
             (Expected::Has(expected), Ok(answer)) => {
@@ -172,7 +172,7 @@ impl Taking {
             };
             self.knows(&push);
             if matches(&push) {
-                println!("    {push}");
+                eprintln!("    {push}");
                 return;
             }
             self.heard.push(push);

@@ -1,6 +1,6 @@
 //! I7 over random histories: whoever was away and has resumed knows what somebody knows who never left, and what REST shows.
 
-use crate::support::histories::{histories, search};
+use crate::support::histories::{histories, search, search_with_kills};
 
 /// Enough to try everything now and then, and done within half a minute; more by `HUBBUB_TEST_HISTORIES`.
 const HISTORIES: u32 = 12;
@@ -9,6 +9,16 @@ const SHRINKS: u32 = 60;
 #[test]
 fn away_and_resumed_equals_never_left_over_random_histories() {
     if let Some(found) = search(histories(HISTORIES), SHRINKS) {
+        panic!("{found}");
+    }
+}
+
+/// Each takes a second or two, for its servers that start.
+const HISTORIES_WITH_KILLS: u32 = 4;
+
+#[test]
+fn away_and_resumed_equals_never_left_whatever_the_server_was_doing_when_it_was_killed() {
+    if let Some(found) = search_with_kills(histories(HISTORIES_WITH_KILLS), SHRINKS) {
         panic!("{found}");
     }
 }

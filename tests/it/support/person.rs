@@ -14,6 +14,8 @@ pub struct Person {
     pub token: String,
     pub refresh: String,
     pub base: String,
+    /// Whose server may be killed: a request that is lost then is answered with 502, as by a gateway before it.
+    pub goes_on_through_crashes: bool,
     http: Client,
 }
 
@@ -27,10 +29,14 @@ pub struct Answer {
 
 impl Answer {
     async fn to(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("the server answers");
+        Self::try_to(request).await.expect("the server answers")
+    }
+
+    async fn try_to(request: RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.expect("the body arrives");
-        Self { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let bytes = response.bytes().await?;
+        Ok(Self { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
     }
 
     /// The body of a success; fails the test on any other.
@@ -83,6 +89,12 @@ impl Person {
         person
     }
 
+    /// Whose server may be killed.
+    pub fn through_crashes(mut self) -> Self {
+        self.goes_on_through_crashes = true;
+        self
+    }
+
     /// Takes over the tokens of a log-in or refresh.
     pub fn adopt(&mut self, login: &Value) {
         let field = |name: &str| login[name].as_str().unwrap_or_else(|| panic!("no {name}: {login}")).to_owned();
@@ -95,7 +107,16 @@ impl Person {
     pub fn anonymous(base: &str) -> Self {
         // Without idle connections, for which a server that stops would wait.
         let http = Client::builder().pool_max_idle_per_host(0).build().expect("a client");
-        Self { id: String::new(), name: String::new(), token: String::new(), refresh: String::new(), base: base.to_owned(), http }
+        let (base, goes_on_through_crashes) = (base.to_owned(), false);
+        Self {
+            id: String::new(),
+            name: String::new(),
+            token: String::new(),
+            refresh: String::new(),
+            base,
+            goes_on_through_crashes,
+            http,
+        }
     }
 
     /// The same person towards a server that was restarted elsewhere.
@@ -106,6 +127,7 @@ impl Person {
             token: self.token.clone(),
             refresh: self.refresh.clone(),
             base: server.base(),
+            goes_on_through_crashes: self.goes_on_through_crashes,
             http: self.http.clone(),
         }
     }
@@ -119,7 +141,11 @@ impl Person {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Answer::to(request).await
+        if !self.goes_on_through_crashes {
+            return Answer::to(request).await;
+        }
+        let lost = Answer { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: Value::Null };
+        Answer::try_to(request).await.unwrap_or(lost)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -4,6 +4,7 @@ use super::model::{Known, Shown};
 use crate::support::person::Person;
 use crate::support::socket::{Next, Socket};
 use crate::support::viewer::{number, text};
+use crate::support::within;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_tungstenite::tungstenite::Message;
@@ -24,24 +25,46 @@ pub struct Client<'a> {
     again: BTreeSet<String>,
     /// Refused; to be asked for again only after news of one's membership.
     refused: BTreeSet<String>,
+    next_ref: u64,
+    /// The connection has ended, as with a server that was killed.
+    lost: bool,
 }
 
 impl<'a> Client<'a> {
-    /// Connects with what is known.
-    pub async fn come(person: &'a Person, known: Known) -> Result<Self, Broken> {
+    /// Connects with what is known, again if the connection is lost on the way.
+    pub async fn come(person: &'a Person, mut known: Known) -> Result<Self, Broken> {
+        within("a connection", async {
+            loop {
+                match Self::try_come(person, known).await? {
+                    Ok(client) => return Ok(client),
+                    Err(still) => known = still,
+                }
+            }
+        })
+        .await
+    }
+
+    /// A client, or what stays known if there is no connection.
+    async fn try_come(person: &'a Person, known: Known) -> Result<Result<Self, Known>, Broken> {
         let cursor_of = |room: &String| match known.rooms.get(room) {
             Some(shown) => json!({"room": room, "cursor": shown.cursor}),
             None => json!({"room": room}),
         };
-        let mut hello = json!({"rooms": known.joined().map(cursor_of).collect::<Vec<_>>()});
+        let mut hello = json!({"token": person.token, "rooms": known.joined().map(cursor_of).collect::<Vec<_>>()});
         if let Some(epoch) = &known.epoch {
             hello["epoch"] = json!(epoch);
             hello["user_cursor"] = json!(known.cursor);
         }
-        let (socket, welcome) = person.connect_with(hello).await;
+        let Ok(mut socket) = Socket::try_open(&person.base).await else { return Ok(Err(known)) };
+        if !socket.try_command(0, "hello", hello).await {
+            return Ok(Err(known));
+        }
+        let Next::Frame(reply) = socket.next().await else { return Ok(Err(known)) };
+        let welcome = reply.get("ok").ok_or_else(|| format!("hello was answered {reply}"))?;
         let user_head = number(&welcome["user_head"]);
         let (subscribed, asked, again, refused) = Default::default();
-        let mut client = Self { person, socket, known, user_head, subscribed, asked, again, refused };
+        let (next_ref, lost) = (1, false);
+        let mut client = Self { person, socket, known, user_head, subscribed, asked, again, refused, next_ref, lost };
         client.known.epoch = Some(text(&welcome["epoch"]));
         if welcome["user_reset"] == true {
             client.known.begin_anew();
@@ -50,12 +73,20 @@ impl<'a> Client<'a> {
             client.started(start).await;
         }
         client.subscribe().await;
-        Ok(client)
+        Ok(Ok(client))
+    }
+
+    /// Comes again with what is known if the connection has ended.
+    pub async fn stay(&mut self) -> Result<(), Broken> {
+        if self.lost {
+            *self = Self::come(self.person, std::mem::take(&mut self.known)).await?;
+        }
+        Ok(())
     }
 
     /// Goes, in good order or as if the line were cut; what stays known.
     pub async fn go(mut self, abrupt: bool) -> Known {
-        if !abrupt {
+        if !abrupt && !self.person.goes_on_through_crashes {
             self.socket.send(Message::Close(None)).await;
             // What comes until the server has closed too is lost on a client that has gone.
             self.socket.closed().await;
@@ -67,6 +98,10 @@ impl<'a> Client<'a> {
     pub async fn take(&mut self, next: Next) -> Result<(), Broken> {
         let frame = match next {
             Next::Frame(frame) => frame,
+            Next::Closed(_) if self.person.goes_on_through_crashes => {
+                self.lost = true;
+                return Ok(());
+            }
             Next::Closed(code) => return Err(format!("the server closed with {code:?}")),
         };
         if let Some(reference) = frame["ref"].as_u64() {
@@ -94,7 +129,7 @@ impl<'a> Client<'a> {
     /// Whether nothing is under way, and every room one is in is shown or refused.
     pub fn is_calm(&self) -> bool {
         let settled = |room: &String| self.subscribed.contains(room) || self.refused.contains(room);
-        self.known.cursor >= self.user_head && self.asked.is_empty() && self.known.joined().all(settled)
+        !self.lost && self.known.cursor >= self.user_head && self.asked.is_empty() && self.known.joined().all(settled)
     }
 
     /// Something is new about one's membership there.
@@ -120,7 +155,9 @@ impl<'a> Client<'a> {
                 asked["cursor"] = json!(shown.cursor);
             }
             self.again.remove(&room);
-            let reference = self.socket.command("subscribe", json!({"rooms": [asked]})).await;
+            let reference = self.next_ref;
+            self.next_ref += 1;
+            self.lost |= !self.socket.try_command(reference, "subscribe", json!({"rooms": [asked]})).await;
             self.asked.insert(reference, room);
         }
     }

@@ -1,7 +1,9 @@
 //! Random histories, seen by somebody who never leaves and by somebody who comes and goes (I7: away and resumed equals never left).
 //!
-//! [`plan`] makes histories up, [`model`] is what a client knows, [`client`] is a client around it, `play` lets it all happen against a server.
+//! [`plan`] makes histories up, [`model`] is what a client knows, [`client`] is a client around it, `play` lets it all happen against a server,
+//! which `apart` kills where a history says so.
 
+mod apart;
 pub mod client;
 pub mod model;
 pub mod plan;
@@ -11,15 +13,30 @@ pub use play::Stage;
 
 use super::server::Server;
 use plan::{Plan, plans};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 /// Plays histories until one shows something wrong: `Some` of that with the smallest history found that shows it. The seed and, unless
 /// told otherwise, the number of histories come from `HUBBUB_TEST_SEED` and `HUBBUB_TEST_HISTORIES` (see CONTRIBUTING.md).
 pub fn search(histories: u32, shrinks: u32) -> Option<String> {
+    search_on(async { Stage::set(server().await).await }, plans(40, 0), histories, shrinks)
+}
+
+/// The same with a server that is killed again and again.
+pub fn search_with_kills(histories: u32, shrinks: u32) -> Option<String> {
+    search_on(async { Stage::set_apart(server().await).await }, plans(40, 3), histories, shrinks)
+}
+
+fn search_on(
+    stage: impl Future<Output = Stage>,
+    plans: impl Strategy<Value = Plan>,
+    histories: u32,
+    shrinks: u32,
+) -> Option<String> {
     let seed: u64 = from_environment("HUBBUB_TEST_SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
     eprintln!("HUBBUB_TEST_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let stage = runtime.block_on(async { Stage::set(server().await).await });
+    let stage = runtime.block_on(stage);
     let config = Config {
         cases: histories,
         failure_persistence: None,
@@ -29,14 +46,17 @@ pub fn search(histories: u32, shrinks: u32) -> Option<String> {
     };
     let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let played = runner.run(&plans(40), |plan: Plan| runtime.block_on(stage.play(&plan)).map_err(TestCaseError::fail));
+    let played = runner.run(&plans, |plan: Plan| runtime.block_on(stage.play(&plan)).map_err(TestCaseError::fail));
     let found = match played {
         Ok(()) => None,
         Err(TestError::Fail(reason, plan)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}\n{plan:#?}")),
         Err(TestError::Abort(reason)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}")),
     };
     // The runtime is needed to leave the stage.
-    runtime.block_on(async { drop(stage) });
+    runtime.block_on(async {
+        stage.verify().await;
+        drop(stage);
+    });
     found
 }
 
@@ -50,15 +70,16 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 /// Pages and outboxes are small, so that whoever comes back is often cut off in the middle.
+const SMALL: &[(&str, &str)] = &[
+    ("resume.page_rows", "3"),
+    ("limits.text_max", "256B"),
+    ("limits.frame_max", "4KiB"),
+    ("session.outbox_max", "8KiB"),
+    ("rates.rooms_made_per_account", "off"),
+    ("room.head_check_interval", "200ms"),
+    ("accounts.read_mark_flush", "50ms"),
+];
+
 async fn server() -> Server {
-    let small = [
-        ("resume.page_rows", "3"),
-        ("limits.text_max", "256B"),
-        ("limits.frame_max", "4KiB"),
-        ("session.outbox_max", "8KiB"),
-        ("rates.rooms_made_per_account", "off"),
-        ("room.head_check_interval", "200ms"),
-        ("accounts.read_mark_flush", "50ms"),
-    ];
-    Server::start_with(&small).await
+    Server::start_with(SMALL).await
 }

@@ -16,6 +16,15 @@ pub struct Plan {
     /// So many of them at once.
     pub at_once: usize,
     pub visits: Vec<Visit>,
+    /// When the server is killed, if it can be.
+    pub kills: Vec<Kill>,
+}
+
+/// The server is killed so long after this many acts, in the middle of the next ones, and started again.
+#[derive(Clone, Debug)]
+pub struct Kill {
+    pub acts: usize,
+    pub after_ms: u64,
 }
 
 /// Somebody does something in a room. Whether they may is no matter: a refusal is an answer, too.
@@ -79,10 +88,16 @@ pub struct Visit {
     pub abrupt: bool,
 }
 
-/// Histories of up to so many acts.
-pub fn plans(acts: usize) -> impl Strategy<Value = Plan> {
-    let visits = prop::collection::vec(visit(), 1..6);
-    (prop::collection::vec(act(), 4..acts), 1_usize..5, visits).prop_map(|(acts, at_once, visits)| Plan { acts, at_once, visits })
+/// Histories of up to so many acts and kills.
+pub fn plans(acts: usize, kills: usize) -> impl Strategy<Value = Plan> {
+    let kill = (0..acts, 0_u64..20).prop_map(|(acts, after_ms)| Kill { acts, after_ms });
+    let times = (prop::collection::vec(visit(), 1..6), prop::collection::vec(kill, kills.min(1)..=kills));
+    (prop::collection::vec(act(), 4..acts), 1_usize..5, times).prop_map(|(acts, at_once, (visits, kills))| Plan {
+        acts,
+        at_once,
+        visits,
+        kills,
+    })
 }
 
 fn visit() -> impl Strategy<Value = Visit> {

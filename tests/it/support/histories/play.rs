@@ -1,5 +1,6 @@
 //! A history as it happens: people act over REST, one client of Sue's watches, another one of hers comes and goes.
 
+use super::apart::Apart;
 use super::client::{Broken, Client};
 use super::model::{Known, membership_line};
 use super::plan::{Act, PEOPLE, Plan, SUE, Visit, What};
@@ -19,6 +20,8 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 /// A server with the people who are in every history. Sue is new in each.
 pub struct Stage {
     server: Server,
+    /// Where the server can be killed: it is a process of its own then, on the data of the other.
+    apart: Option<Apart>,
     others: [Person; PEOPLE - 1],
 }
 
@@ -37,22 +40,44 @@ struct Cast<'a> {
 
 impl Stage {
     pub async fn set(server: Server) -> Self {
-        let others = [
-            Person::register(&server, "ann").await,
-            Person::register(&server, "cid").await,
-            Person::register(&server, "dan").await,
-        ];
-        Self { server, others }
+        let base = server.base();
+        Self { others: others(&base).await, server, apart: None }
+    }
+
+    /// With a server that can be killed.
+    pub async fn set_apart(mut server: Server) -> Self {
+        server.stop().await;
+        let apart = Apart::serve(&server).await;
+        let others = others(apart.base()).await.map(Person::through_crashes);
+        Self { others, server, apart: Some(apart) }
+    }
+
+    /// Everything that is checked by the operator's own means.
+    pub async fn verify(&self) {
+        if let Some(apart) = &self.apart {
+            apart.verify().await;
+        }
+    }
+
+    async fn sue(&self) -> Person {
+        let name = format!("sue{}", &Uuid::new_v4().simple().to_string()[..12]);
+        match &self.apart {
+            None => Person::register(&self.server, &name).await,
+            Some(apart) => Person::register_at(apart.base(), &name).await.through_crashes(),
+        }
     }
 
     /// Plays a history; what is wrong, if somebody who was away knows something else in the end than somebody who never left.
     pub async fn play(&self, plan: &Plan) -> Result<(), Broken> {
-        let sue = Person::register(&self.server, &format!("sue{}", &Uuid::new_v4().simple().to_string()[..12])).await;
+        let sue = self.sue().await;
         let cast = self.cast(&sue).await;
         let mut stayed = Client::come(&sue, Known::default()).await?;
         let (progress, seen) = watch::channel(Progress::default());
-        let (deleted, (), away) =
-            tokio::try_join!(cast.act(plan, progress), stay(&mut stayed, seen.clone()), travel(&sue, &plan.visits, seen))?;
+        let (deleted, (), away) = tokio::try_join!(
+            cast.act(plan, self.apart.as_ref(), progress),
+            stay(&mut stayed, seen.clone()),
+            travel(&sue, &plan.visits, seen)
+        )?;
         for room in &deleted {
             has_ended(&sue, room).await?;
         }
@@ -99,10 +124,24 @@ impl Stage {
 
 impl Cast<'_> {
     /// Everything that happens; the rooms that were deleted.
-    async fn act(&self, plan: &Plan, progress: watch::Sender<Progress>) -> Result<BTreeSet<String>, Broken> {
+    async fn act(
+        &self,
+        plan: &Plan,
+        apart: Option<&Apart>,
+        progress: watch::Sender<Progress>,
+    ) -> Result<BTreeSet<String>, Broken> {
         let mut deleted = BTreeSet::new();
-        for acts in plan.acts.chunks(plan.at_once) {
-            for act in join_all(acts.iter().map(|act| self.one(act))).await {
+        for (number, acts) in plan.acts.chunks(plan.at_once).enumerate() {
+            let now = number * plan.at_once..number * plan.at_once + acts.len();
+            let kill = plan.kills.iter().find(|kill| now.contains(&kill.acts)).zip(apart);
+            let killed = async {
+                if let Some((kill, apart)) = kill {
+                    tokio::time::sleep(Duration::from_millis(kill.after_ms)).await;
+                    apart.kill_and_serve_again().await;
+                }
+            };
+            let (done, ()) = tokio::join!(join_all(acts.iter().map(|act| self.one(act))), killed);
+            for act in done {
                 deleted.extend(act?);
                 progress.send_modify(|progress| progress.acts += 1);
             }
@@ -187,6 +226,10 @@ fn reaction(room: &str, seq: u64, other: bool) -> String {
     format!("{room}/messages/{seq}/reactions/{}", if other { "🎂" } else { "👍" })
 }
 
+async fn others(base: &str) -> [Person; PEOPLE - 1] {
+    [Person::register_at(base, "ann").await, Person::register_at(base, "cid").await, Person::register_at(base, "dan").await]
+}
+
 /// Waits until Sue, who has been in both rooms, is in this deleted one no more: people follow a deletion in their turn.
 async fn has_ended(sue: &Person, room: &str) -> Result<(), Broken> {
     let ended = async {
@@ -210,6 +253,7 @@ async fn stay(client: &mut Client<'_>, mut seen: watch::Receiver<Progress>) -> R
         };
         if let Some(next) = next {
             client.take(next).await.map_err(|broken| format!("who never left: {broken}"))?;
+            client.stay().await?;
         }
     }
     Ok(())
@@ -233,6 +277,7 @@ async fn travel(sue: &Person, visits: &[Visit], mut seen: watch::Receiver<Progre
                 _ = seen.wait_for(|progress| progress.done || progress.acts > end) => break,
             };
             client.take(next).await.map_err(|broken| format!("who came and went: {broken}"))?;
+            client.stay().await?;
             frames -= 1;
         }
         known = client.go(visit.abrupt).await;
@@ -247,6 +292,7 @@ pub async fn settle(who: &str, client: &mut Client<'_>, goal: Option<&Known>) ->
         while !(client.is_calm() && goal.is_none_or(|goal| has_reached(&client.known, goal))) {
             let next = client.socket.next().await;
             client.take(next).await?;
+            client.stay().await?;
             if !client.known.broken.is_empty() {
                 return Err(client.known.broken.join("\n"));
             }
