@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::action::mix::Mix;
 use crate::loopback::breach::Breach;
 use crate::swarm::cast::Shape;
 use crate::swarm::engine::Manners;
@@ -114,6 +115,15 @@ pub struct Talk {
     /// Members of each room who post.
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     pub senders: usize,
+    /// What people do: only post, or all that belongs to a conversation.
+    #[arg(long, value_enum, default_value_t = Mix::Posts)]
+    pub mix: Mix,
+    /// Every so many posts of each sender mention the whole room; 0: none. Only moderators may, so with --senders 1.
+    #[arg(long, default_value_t = 0)]
+    pub mention_every: u32,
+    /// Who blocks somebody must see nothing of theirs so long after the answer, even if nothing told of the block (the protocol's second, and slack).
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub felt_within: Duration,
     /// Bytes of each text (at least what its stamp takes, about 45).
     #[arg(long, default_value_t = 64)]
     pub text_bytes: usize,
@@ -224,7 +234,8 @@ impl Talk {
             url: url.to_owned(),
             load: if self.closed_loop { Load::Outstanding(self.outstanding.max(1)) } else { Load::Rate(self.rate) },
             senders: self.senders,
-            release: self.release,
+            // Who converses comes and goes: "everybody has it" has no fixed meaning.
+            release: if self.mix.converses() { Release::Acknowledged } else { self.release },
             warm_up: self.warm_up,
             duration: self.duration,
             settle: self.settle,
@@ -233,7 +244,10 @@ impl Talk {
                 later,
                 in_full: self.verify.unwrap_or(moderate),
                 text_bytes: self.text_bytes,
+                mix: self.mix,
+                felt_within: self.felt_within,
             },
+            mention_every: self.mention_every,
             server_pid,
             judge: !self.no_judge,
             journal: self.journal,
@@ -249,7 +263,14 @@ impl Sessions {
         let (hold, rounds) = if idle { (Duration::from_secs(30), 1) } else { (Duration::ZERO, 5) };
         Hold {
             url: url.clone(),
-            manners: Manners { at_once: (*connect_at_once).max(1), later: *later, in_full: false, text_bytes: 0 },
+            manners: Manners {
+                at_once: (*connect_at_once).max(1),
+                later: *later,
+                in_full: false,
+                text_bytes: 0,
+                mix: Mix::Posts,
+                felt_within: Duration::ZERO,
+            },
             rounds: self.rounds.unwrap_or(rounds),
             hold: self.hold.unwrap_or(hold),
             server_pid: *server_pid,

@@ -24,8 +24,17 @@ pub struct Stamp {
 impl Stamp {
     /// The text, filled with dots up to `length` bytes.
     pub fn write(&self, length: usize) -> String {
+        self.written(length, String::new())
+    }
+
+    /// The text that takes its place with the `edit`-th edit.
+    pub fn edited(&self, edit: u32, length: usize) -> String {
+        self.written(length, format!("e{edit} "))
+    }
+
+    fn written(&self, length: usize, more: String) -> String {
         let Self { run, room, sender, n, meant } = self;
-        let mut text = format!("hs1 {run:08x} {room} {sender} {n} {} ", meant.as_nanos());
+        let mut text = format!("hs1 {run:08x} {room} {sender} {n} {} {more}", meant.as_nanos());
         while text.len() < length {
             text.push('.');
         }
@@ -43,6 +52,12 @@ impl Stamp {
         let narrow = |wide: u64| u32::try_from(wide).ok();
         Some(Self { run, room: narrow(room)?, sender: narrow(sender)?, n: narrow(n)?, meant: Duration::from_nanos(meant) })
     }
+}
+
+/// Which edit made this text of a swarm; 0: it is as it was posted.
+pub fn edit_of(text: &[u8]) -> u32 {
+    let edit = text.split(|byte| *byte == b' ').nth(6).and_then(|word| number(word.strip_prefix(b"e")?));
+    edit.and_then(|(edit, _)| u32::try_from(edit).ok()).unwrap_or(0)
 }
 
 /// The decimal number at the start of `bytes`, and what comes after it.
@@ -71,6 +86,14 @@ mod tests {
         assert_eq!(text.len(), 64);
         assert_eq!(Stamp::read(text.as_bytes()), Some(stamp));
         assert_eq!(Stamp::read(stamp.write(0).as_bytes()), Some(stamp));
+    }
+
+    #[test]
+    fn an_edited_text_names_its_post_and_its_edit() {
+        let stamp = Stamp { run: 1, room: 2, sender: 3, n: 4, meant: Duration::from_nanos(5) };
+        let edited = stamp.edited(17, 64);
+        assert_eq!((Stamp::read(edited.as_bytes()), edit_of(edited.as_bytes())), (Some(stamp), 17));
+        assert_eq!((edit_of(stamp.write(64).as_bytes()), edit_of(stamp.write(0).as_bytes()), edit_of(b"")), (0, 0, 0));
     }
 
     #[test]

@@ -4,22 +4,29 @@
 //! protocol only and knows nothing of other bots.
 
 pub mod comeback;
+pub mod converse;
+pub mod deeds;
 pub mod frame;
+pub mod guard;
 pub mod link;
 pub mod posts;
+pub mod read_back;
 pub mod rest;
 pub mod seat;
 pub mod talk;
 pub mod tokens;
+pub mod view;
 pub mod wire;
 
 use crate::action::text::Stamp;
 use comeback::{ComeBack, Gone};
+use deeds::End;
 use link::{Link, Target};
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::time::{Duration, Instant};
 use talk::{Phase, Talk};
+use uuid::Uuid;
 
 /// Where something happened: a member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +46,29 @@ pub struct Sighting {
     pub stamp: Option<Stamp>,
     /// A fingerprint of everything the row says; 0 while measuring.
     pub body: u64,
+}
+
+/// What a bot that converses hears, besides sightings.
+#[derive(Debug)]
+pub enum Heard<'a> {
+    /// The revisions (from, to] of the room came; their rows follow.
+    Span { from: u64, to: u64 },
+    /// A message as it is now.
+    Message(&'a wire::Message<'a>),
+    /// A reaction came or went.
+    Reaction(&'a wire::Reaction<'a>),
+    /// A thread has grown or shrunk.
+    Thread(&'a wire::Thread),
+    /// Somebody's standing in the room.
+    Member(&'a wire::Member),
+    /// What is known of the room is void, up to here.
+    Forget { revision: u64 },
+    /// Its person has read up to here, by some device.
+    ReadMark(u64),
+    /// Something of a person whom it blocks.
+    Shown { user: Uuid, what: &'a str, revision: u64 },
+    /// Something of a room that it is told not to receive any more.
+    Overheard { to: u64 },
 }
 
 /// Who is told what happens to bots. Called from the hot path.
@@ -61,6 +91,12 @@ pub trait Listener {
     fn repeated(&mut self, place: Place);
     /// The room is not received any more.
     fn ended(&mut self, place: Place, code: &str);
+    /// Only of bots that converse.
+    fn heard(&mut self, place: Place, heard: Heard<'_>);
+    /// A deed of a member ended; the fault's code if it was refused.
+    fn deed_ended(&mut self, place: Place, no: usize, end: End, code: Option<&str>, now: Instant);
+    /// A deed was refused and is tried again later.
+    fn deed_waits(&mut self, place: Place, code: &str, now: Instant);
 }
 
 /// What a socket is ready for.

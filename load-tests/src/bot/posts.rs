@@ -13,6 +13,7 @@ struct Pending {
     n: u32,
     client_id: Uuid,
     text: String,
+    thread: Option<u64>,
     stage: Stage,
 }
 
@@ -32,6 +33,8 @@ pub struct ToSend<'a> {
     pub n: u32,
     pub client_id: Uuid,
     pub text: &'a str,
+    /// It is said in this thread.
+    pub thread: Option<u64>,
     /// The post before it, when that has no answer yet.
     pub after: Option<Uuid>,
 }
@@ -50,8 +53,8 @@ pub struct Posts {
 
 impl Posts {
     /// Adds a post that is to follow all others.
-    pub fn push(&mut self, n: u32, client_id: Uuid, text: String) {
-        self.queue.push_back(Pending { n, client_id, text, stage: Stage::Waiting });
+    pub fn push(&mut self, n: u32, client_id: Uuid, text: String, thread: Option<u64>) {
+        self.queue.push_back(Pending { n, client_id, text, thread, stage: Stage::Waiting });
     }
 
     /// How many have no final answer.
@@ -83,7 +86,7 @@ impl Posts {
         let post = self.queue.get_mut(place)?;
         post.stage = Stage::Sent;
         self.sent += 1;
-        Some(ToSend { n: post.n, client_id: post.client_id, text: &post.text, after: before })
+        Some(ToSend { n: post.n, client_id: post.client_id, text: &post.text, thread: post.thread, after: before })
     }
 
     /// `n` has its final answer, good or bad; false when it was not pending.
@@ -128,7 +131,7 @@ mod tests {
     fn posts(count: u32) -> Posts {
         let mut posts = Posts::default();
         for n in 0..count {
-            posts.push(n, Uuid::from_u128(u128::from(n) + 1), String::new());
+            posts.push(n, Uuid::from_u128(u128::from(n) + 1), String::new(), None);
         }
         posts
     }

@@ -132,7 +132,7 @@ impl Rest {
     }
 
     /// One request, repeated while the server says that it may succeed later. Only used for requests that may be repeated.
-    async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Result<Value, Failed> {
+    pub async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Result<Value, Failed> {
         let begun = Instant::now();
         loop {
             let (failed, pause) = match self.once(method.clone(), path, token, body).await {

@@ -85,6 +85,11 @@ impl Seat {
         self.state = State::Out;
     }
 
+    /// Membership begins anew: to be subscribed to again.
+    pub fn back(&mut self) {
+        self.state = State::Asked;
+    }
+
     /// The connection is gone.
     pub fn disconnected(&mut self) {
         if self.state != State::Out {

@@ -2,11 +2,12 @@
 //! [`Outbox`], what comes is handed to [`Talk::hear`].
 
 use super::comeback::Gone;
+use super::converse::Converse;
 use super::frame::{Opcode, Whole};
 use super::link::Outbox;
 use super::seat::{Fit, Seat};
 use super::wire::{self, Changes, Done, Incoming, Limits, Quick, Refused, SubscribedRoom};
-use super::{Listener, Sighting};
+use super::{Heard, Listener, Sighting};
 use crate::action::text::Stamp;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -32,10 +33,11 @@ pub enum Phase {
 
 /// A command without a reply.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Asked {
     Hello,
     Subscribe,
     Post { seat: usize, n: u32 },
+    Deed { seat: usize, no: usize },
     Renew,
 }
 
@@ -60,8 +62,10 @@ pub struct Talk {
     pub hold: Option<Instant>,
     /// Read every frame in full, and fingerprint it.
     in_full: bool,
+    /// Present: it does more than post.
+    pub converse: Option<Box<Converse>>,
     epoch: Option<Uuid>,
-    user_cursor: Option<u64>,
+    pub(super) user_cursor: Option<u64>,
     limits: Limits,
     asked: VecDeque<(u64, Asked)>,
     next_ref: u64,
@@ -82,6 +86,7 @@ impl Talk {
             wants_renewal: false,
             hold: None,
             in_full,
+            converse: None,
             epoch: None,
             user_cursor: None,
             limits: LIMITS,
@@ -102,6 +107,9 @@ impl Talk {
     /// The handshake is done: say who this is and from where on.
     pub fn greet(&mut self) {
         self.phase = Phase::Greeting;
+        if let Some(converse) = &mut self.converse {
+            converse.guard.greeting();
+        }
         self.told = 0;
         let rooms = self.next_rooms();
         let mut hello = json!({ "token": self.token, "rooms": rooms });
@@ -124,7 +132,9 @@ impl Talk {
             return;
         }
         let limit = usize::try_from(self.limits.posts_in_flight).unwrap_or(usize::MAX);
-        let Some(seat) = self.seats.get_mut(index).filter(|seat| seat.is_in()) else { return };
+        // Who converses comes back, and hears of posts that came too late.
+        let comes_back = self.converse.is_some();
+        let Some(seat) = self.seats.get_mut(index).filter(|seat| comes_back || seat.is_in()) else { return };
         let mut frame = Vec::with_capacity(320);
         while let Some(post) = seat.posts.next(limit, now) {
             frame.clear();
@@ -136,9 +146,10 @@ impl Talk {
                 r#"{{"ref":{reference},"post":{{"room":"{room}","client_id":"{}","text":"{}""#,
                 post.client_id, post.text
             );
+            let thread = post.thread.map(|seq| format!(r#","thread":{seq}"#)).unwrap_or_default();
             let done = match post.after {
-                Some(after) => write!(frame, r#"{head},"after":"{after}"}}}}"#),
-                None => write!(frame, "{head}}}}}"),
+                Some(after) => write!(frame, r#"{head}{thread},"after":"{after}"}}}}"#),
+                None => write!(frame, "{head}{thread}}}}}"),
             };
             if done.is_ok() {
                 self.outbox.push(Opcode::Text, &frame);
@@ -152,7 +163,7 @@ impl Talk {
     pub fn hear<L: Listener>(&mut self, whole: Whole<'_>, now: Instant, listener: &mut L) {
         self.last_heard = now;
         match whole.opcode {
-            Opcode::Text => match if self.in_full { None } else { wire::quick(whole.payload) } {
+            Opcode::Text => match if self.in_full || self.converse.is_some() { None } else { wire::quick(whole.payload) } {
                 Some(quick) => self.hear_quick(quick, now, listener),
                 None => self.hear_in_full(whole.payload, now, listener),
             },
@@ -176,13 +187,16 @@ impl Talk {
         self.hold = None;
         self.wants_renewal = false;
         self.seats.iter_mut().for_each(Seat::disconnected);
+        if let Some(converse) = &mut self.converse {
+            converse.deeds.disconnected();
+        }
     }
 
     /// Time has passed: sends what was held back, and notices a dead server.
     pub fn tick(&mut self, now: Instant) {
         if self.hold.is_some_and(|hold| hold <= now) {
             self.hold = None;
-            (0..self.seats.len()).for_each(|index| self.pump(index, now));
+            self.pump_all(now);
         }
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.gone = Some(Gone::Silent);
@@ -198,9 +212,15 @@ impl Talk {
         }
     }
 
-    /// Posts without a final answer.
+    /// Posts, and what else it does, without a final answer.
     pub fn unanswered(&self) -> usize {
-        self.seats.iter().map(|seat| seat.posts.len()).sum()
+        let deeds = self.converse.as_ref().map_or(0, |converse| converse.deeds.len());
+        deeds + self.seats.iter().map(|seat| seat.posts.len()).sum::<usize>()
+    }
+
+    fn pump_all(&mut self, now: Instant) {
+        (0..self.seats.len()).for_each(|index| self.pump(index, now));
+        self.pump_deeds(now);
     }
 
     /// The next rooms to subscribe to, as many as a frame may carry.
@@ -222,7 +242,7 @@ impl Talk {
         }
     }
 
-    fn command(&mut self, name: &str, body: &serde_json::Value, asked: Asked) {
+    pub(super) fn command(&mut self, name: &str, body: &serde_json::Value, asked: Asked) {
         let reference = self.next_ref;
         self.next_ref += 1;
         self.outbox.push(Opcode::Text, format!(r#"{{"ref":{reference},"{name}":{body}}}"#).as_bytes());
@@ -249,7 +269,10 @@ impl Talk {
         } else if let Some(reference) = incoming.reference {
             self.hear_reply(reference, incoming.ok, incoming.error, now, listener);
         } else if let Some(changes) = incoming.user_changes {
+            self.hear_own(&changes, listener);
             self.user_cursor = self.user_cursor.max(Some(changes.to));
+        } else if let Some(typing) = incoming.typing {
+            self.hear_typing(typing, now, listener);
         } else if let Some(reconnect) = incoming.reconnect {
             self.gone = Some(Gone::Told(Duration::from_millis(reconnect.after_ms)));
         } else if let Some(ended) = incoming.unsubscribed {
@@ -266,6 +289,9 @@ impl Talk {
         let Some(index) = self.seats.iter().position(|seat| seat.room == changes.room) else { return };
         let Some(known) = self.fits(index, changes.from, changes.to, listener) else { return };
         let Some(place) = self.seats.get(index).map(|seat| seat.place) else { return };
+        if self.converse.is_some() {
+            listener.heard(place, Heard::Span { from: known.max(changes.from), to: changes.to });
+        }
         let mut last = changes.from;
         for item in &changes.items {
             let revision = item.revision().unwrap_or(0);
@@ -274,6 +300,10 @@ impl Talk {
             }
             last = revision;
             if revision <= known {
+                continue;
+            }
+            if self.converse.is_some() {
+                self.hear_item(place, item, now, listener);
                 continue;
             }
             match &item.message {
@@ -293,6 +323,7 @@ impl Talk {
         match seat.take(from, to) {
             Fit::New(known) => return Some(known),
             Fit::Old => listener.repeated(seat.place),
+            Fit::Ignored if self.converse.is_some() && !seat.is_in() => listener.heard(seat.place, Heard::Overheard { to }),
             Fit::Ignored => {}
             Fit::Hole(cursor) => {
                 listener.hole(seat.place, cursor, from);
@@ -318,6 +349,7 @@ impl Talk {
         let Some((_, asked)) = self.asked.remove(place) else { return };
         match (asked, ok, error) {
             (Asked::Post { seat, n }, ok, error) => self.post_answered(seat, n, ok, error, now, listener),
+            (Asked::Deed { seat, no }, _, error) => self.deed_answered((seat, no), error, now, listener),
             (Asked::Hello, Some(done), _) => self.welcomed(*done, now, listener),
             (Asked::Subscribe, Some(done), _) => self.subscribed(done.rooms.unwrap_or_default(), listener),
             (Asked::Renew, _, _) | (Asked::Hello, None, _) => {}
@@ -336,7 +368,10 @@ impl Talk {
         self.ping_interval = done.ping_interval_ms.map_or(PATIENCE, Duration::from_millis);
         self.subscribed(done.rooms.unwrap_or_default(), listener);
         self.subscribe_rest();
-        (0..self.seats.len()).for_each(|index| self.pump(index, now));
+        if let Some(converse) = &mut self.converse {
+            converse.guard.welcomed(now);
+        }
+        self.pump_all(now);
     }
 
     fn subscribed<L: Listener>(&mut self, rooms: Vec<SubscribedRoom>, listener: &mut L) {
@@ -347,6 +382,9 @@ impl Talk {
                 ("live" | "reset", Some(head)) => {
                     let cursor = seat.reset(head);
                     listener.began(seat.place, cursor, head, room.reason.as_deref().unwrap_or("live"));
+                    if self.converse.is_some() {
+                        listener.heard(seat.place, Heard::Forget { revision: head });
+                    }
                 }
                 _ => match room.error {
                     Some(error) if !error.retry => {

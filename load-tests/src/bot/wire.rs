@@ -19,7 +19,8 @@ pub struct Incoming<'a> {
     pub error: Option<Refused>,
     #[serde(borrow)]
     pub changes: Option<Changes<'a>>,
-    pub user_changes: Option<Span>,
+    pub user_changes: Option<UserChanges>,
+    pub typing: Option<Typing>,
     pub reconnect: Option<Reconnect>,
     pub unsubscribed: Option<Unsubscribed>,
     pub token_expiring: Option<IgnoredAny>,
@@ -80,7 +81,10 @@ pub struct Changes<'a> {
 pub struct Item<'a> {
     #[serde(borrow)]
     pub message: Option<Message<'a>>,
-    pub member: Option<Revised>,
+    #[serde(borrow)]
+    pub reaction: Option<Reaction<'a>>,
+    pub thread: Option<Thread>,
+    pub member: Option<Member>,
     pub notice: Option<Revised>,
     pub room: Option<Revised>,
 }
@@ -88,8 +92,14 @@ pub struct Item<'a> {
 impl Item<'_> {
     /// The row's revision.
     pub fn revision(&self) -> Option<u64> {
-        let other = || [&self.member, &self.notice, &self.room].into_iter().flatten().map(|row| row.revision).next();
-        self.message.as_ref().map(|message| message.revision).or_else(other)
+        let named = [
+            self.message.as_ref().map(|row| row.revision),
+            self.reaction.as_ref().map(|row| row.revision),
+            self.thread.as_ref().map(|row| row.revision),
+            self.member.as_ref().map(|row| row.revision),
+        ];
+        let other = || [&self.notice, &self.room].into_iter().flatten().map(|row| row.revision).next();
+        named.into_iter().flatten().next().or_else(other)
     }
 }
 
@@ -99,23 +109,113 @@ pub struct Revised {
     pub revision: u64,
 }
 
-/// A message.
+/// A message. Of one that is hidden there are only the first three.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Message<'a> {
     pub seq: u64,
     pub revision: u64,
+    #[serde(default)]
+    pub hidden: bool,
+    #[serde(default)]
     pub author: Uuid,
+    #[serde(default)]
     pub client_id: Uuid,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     pub text: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     pub created_at: Cow<'a, str>,
+    pub thread: Option<u64>,
+    pub deleted: Option<Mark>,
+    pub pinned: Option<Mark>,
+    pub replies: Option<Replies>,
+    #[serde(default)]
+    pub reactions: Vec<Reactions>,
+}
+
+/// Something done to a message; by whom and when does not matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Mark {}
+
+/// A thread, as its first message shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Replies {
+    pub count: u64,
+    pub last: u64,
+}
+
+/// Everybody who reacted with one emoji.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Reactions {
+    pub emoji: String,
+    pub users: Vec<Uuid>,
+}
+
+/// A reaction that came or went.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reaction<'a> {
+    pub seq: u64,
+    pub revision: u64,
+    #[serde(borrow)]
+    pub emoji: Cow<'a, str>,
+    pub user: Uuid,
+    pub on: bool,
+}
+
+/// A thread that has grown or shrunk.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Thread {
+    pub seq: u64,
+    pub revision: u64,
+    pub count: u64,
+    pub last: u64,
+}
+
+/// A person's standing in a room.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Member {
+    pub user: Uuid,
+    pub state: String,
+    pub revision: u64,
+}
+
+/// Somebody types.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Typing {
+    pub room: Uuid,
+    pub user: Uuid,
 }
 
 /// The revisions (from, to] of the user stream.
 #[derive(Debug, Deserialize)]
-pub struct Span {
+pub struct UserChanges {
+    pub from: u64,
     pub to: u64,
+    pub items: Vec<UserItem>,
+}
+
+/// What changed there, as far as bots look at it.
+#[derive(Debug, Deserialize)]
+pub struct UserItem {
+    pub relation: Option<Relation>,
+    pub read_mark: Option<ReadMark>,
+}
+
+/// Whom the person blocks.
+#[derive(Debug, Deserialize)]
+pub struct Relation {
+    pub user: Uuid,
+    pub blocked: bool,
+    #[serde(default)]
+    pub rooms: Vec<Uuid>,
+    #[serde(default)]
+    pub every_room: bool,
+}
+
+/// Up to where the person has read a room.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ReadMark {
+    pub room: Uuid,
+    pub seq: u64,
 }
 
 /// The server will close this socket.

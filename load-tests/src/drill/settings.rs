@@ -2,8 +2,9 @@
 //! the server. A setting that is no more is refused by the server, so the gate notices.
 
 /// As `--set` takes them.
-pub const SETTINGS: [&str; 15] = [
+pub const SETTINGS: [&str; 16] = [
     "accounts.bcrypt_cost=4",
+    "accounts.read_mark_flush=500ms",
     "accounts.registration=open",
     "log.filter=info,hubbub::access=warn",
     "rates.login_per_address=off",

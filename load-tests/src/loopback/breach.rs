@@ -19,9 +19,33 @@ pub enum Breach {
     Gap,
     /// The acknowledgement names another number.
     WrongAck,
+    /// An edit is acknowledged and told, and not stored.
+    ForgetEdit,
+    /// A deletion leaves the text where it was.
+    KeepText,
+    /// One member is told of a revision without the reaction in it.
+    LoseReaction,
+    /// A thread counts a reply too many.
+    Miscount,
+    /// What was read is acknowledged and forgotten.
+    ForgetRead,
+    /// Who blocks somebody is sent their words.
+    ShowBlocked,
+    /// Who blocks somebody reads their words in the history.
+    ReadBlocked,
+    /// Who has left goes on receiving the room.
+    Overhear,
+    /// Who has left goes on reading the room.
+    ReadRemoved,
 }
 
 impl Breach {
+    /// It is about single posts, of which one in [`EVERY`] is treated badly; the others break whatever they are about.
+    pub fn is_of_posts(self) -> bool {
+        use Breach::{AckBeforeStore, Duplicate, Gap, Ghost, Lose, Reorder, Skip, WrongAck};
+        matches!(self, Lose | Skip | Duplicate | Reorder | Ghost | AckBeforeStore | Gap | WrongAck)
+    }
+
     /// As it is written on the command line.
     pub fn name(self) -> String {
         clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()

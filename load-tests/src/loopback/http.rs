@@ -1,7 +1,9 @@
 //! The loopback server's REST routes: those the swarm uses. Pure but for the world it changes.
 
+use super::breach::Breach;
 use super::world::{Account, Room, World};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
@@ -69,6 +71,7 @@ pub fn answer(world: &mut World, request: &Request) -> Answer {
 
 fn route(world: &mut World, request: &Request, parts: &[&str]) -> Option<(&'static str, Value)> {
     let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    let reader = user(&request.token);
     match (request.method.as_str(), parts) {
         ("POST", ["accounts"]) => {
             let body = body();
@@ -93,19 +96,45 @@ fn route(world: &mut World, request: &Request, parts: &[&str]) -> Option<(&'stat
             // Everybody may receive everything here; a bot only must be able to ask.
             world.rooms.get(&room.parse().ok()?).map(|_| ("200 OK", json!({})))
         }
-        ("GET", ["rooms", room, "messages"]) => {
-            let room = world.rooms.get(&room.parse().ok()?)?;
-            let limit = usize::try_from(request.number("limit").unwrap_or(50)).ok()?;
-            let rows: Vec<_> = match request.number("after") {
-                Some(after) => {
-                    room.messages.iter().filter(|message| message.seq > after).take(limit).map(|message| message.row()).collect()
-                }
-                None => room.messages.iter().rev().take(limit).map(|message| message.row()).collect(),
+        ("GET", ["rooms", room, of @ ..]) => read_room(world, request, room.parse().ok()?, of),
+        ("GET", ["me", "rooms"]) => {
+            let person = world.people.get(&reader?);
+            let place = |(id, room): (&Uuid, &Room)| {
+                let read = person.and_then(|person| person.reads.get(id)).copied().unwrap_or(0);
+                json!({ "room": { "id": id }, "visible_from_seq": 1, "read_seq": read, "unread": room.seq.saturating_sub(read) })
             };
-            Some(("200 OK", json!({ "messages": rows, "notices": [] })))
+            Some(("200 OK", json!({ "items": world.rooms.iter().map(place).collect::<Vec<_>>() })))
+        }
+        ("GET", ["me", "relations"]) => {
+            let rows: Vec<_> =
+                world.blocks_of(reader?).into_iter().map(|user| json!({ "user": user, "blocked": true })).collect();
+            Some(("200 OK", json!({ "items": rows })))
         }
         _ => None,
     }
+}
+
+/// What somebody sees of a room: its history, a thread, or what is pinned.
+fn read_room(world: &World, request: &Request, id: Uuid, of: &[&str]) -> Option<(&'static str, Value)> {
+    let (room, reader) = (world.rooms.get(&id)?, user(&request.token)?);
+    if world.breach != Some(Breach::ReadRemoved) && !room.has(reader) {
+        return Some(("403 Forbidden", json!({ "code": "not_member", "retry": false })));
+    }
+    let shows = world.breach == Some(Breach::ReadBlocked);
+    let blocks = if shows { BTreeSet::new() } else { world.blocks_of(reader) };
+    let limit = usize::try_from(request.number("limit").unwrap_or(50)).ok()?;
+    let messages = room.messages.iter();
+    let rows: Vec<_> = match (of, request.number("after")) {
+        (["messages"], Some(after)) => messages.filter(|one| one.seq > after).take(limit).map(|one| one.row(&blocks)).collect(),
+        (["messages"], None) => messages.rev().take(limit).map(|one| one.row(&blocks)).collect(),
+        (["messages", first, "thread"], _) => {
+            let first = first.parse::<u64>().ok()?;
+            messages.filter(|one| one.more.thread == Some(first)).map(|one| one.row(&blocks)).collect()
+        }
+        (["pins"], _) => messages.filter(|one| one.more.is_pinned()).map(|one| one.row(&blocks)).collect(),
+        _ => return None,
+    };
+    Some(("200 OK", json!({ "messages": rows, "notices": [] })))
 }
 
 /// Tokens of the loopback server name their user and prove nothing.

@@ -6,7 +6,10 @@
 pub mod breach;
 pub mod http;
 pub mod server;
+pub mod talk;
 pub mod world;
 
+#[cfg(test)]
+mod talk_tests;
 #[cfg(test)]
 mod tests;

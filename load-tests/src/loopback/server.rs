@@ -3,6 +3,7 @@
 
 use super::breach::{Breach, CUT_EVERY};
 use super::http::{self, Answer, Request};
+use super::talk::Changed;
 use super::world::{Effect, Post, World, refusal};
 use crate::bot::frame::{self, Opcode, Reader};
 use crate::bot::link::drain;
@@ -101,6 +102,7 @@ struct Command {
 #[derive(Deserialize)]
 struct Hello {
     token: String,
+    user_cursor: Option<u64>,
     #[serde(default)]
     rooms: Vec<Cursor>,
 }
@@ -121,6 +123,7 @@ struct PostText {
     room: Uuid,
     client_id: Uuid,
     text: String,
+    thread: Option<u64>,
     after: Option<Uuid>,
 }
 
@@ -232,21 +235,46 @@ impl Server {
             }
             let epoch = Uuid::nil();
             let limits = json!({ "text_max_bytes": 8192, "frame_max_bytes": 65536, "rooms_per_frame": 500, "watches": 500, "posts_in_flight": 64 });
-            let welcome = json!({ "session": epoch, "user": user, "epoch": epoch, "user_head": 0, "user_reset": false,
+            let head = self.world.people.get(&user).map_or(0, |person| person.stream.len());
+            let welcome = json!({ "session": epoch, "user": user, "epoch": epoch, "user_head": head, "user_reset": false,
                 "ping_interval_ms": 25000, "limits": limits });
             self.subscribe(index, command.reference, welcome, &hello.rooms);
+            if let Some(cursor) =
+                hello.user_cursor.and_then(|cursor| usize::try_from(cursor).ok()).filter(|cursor| *cursor < head)
+            {
+                let missed = self.world.people.get(&user).and_then(|person| person.stream.get(cursor..)).unwrap_or_default();
+                let page = json!({ "user_changes": { "from": cursor, "to": head, "items": missed } });
+                self.send(index, &page.to_string());
+            }
         } else if let Some(subscribe) = command.subscribe {
             self.subscribe(index, command.reference, json!({}), &subscribe.rooms);
         } else if let Some(post) = command.post {
             self.post(index, command.reference, post);
+        } else {
+            self.act(index, command.reference, &serde_json::from_slice(payload)?);
         }
         Ok(())
     }
 
+    fn act(&mut self, index: usize, reference: u64, command: &serde_json::Map<String, Value>) {
+        let user = self.sockets.get(index).and_then(Option::as_ref).and_then(|socket| socket.user);
+        let Some((name, body)) = command.iter().find(|(name, _)| *name != "ref") else { return };
+        let Some(effects) = user.and_then(|user| self.world.act(user, reference, name, body)) else { return };
+        let room = body.get("room").and_then(|room| room.as_str()?.parse().ok()).unwrap_or_default();
+        effects.into_iter().for_each(|effect| self.carry_out(index, room, None, effect));
+    }
+
     fn subscribe(&mut self, index: usize, reference: u64, mut reply: Value, rooms: &[Cursor]) {
         let (mut answers, mut pages) = (Vec::new(), Vec::new());
+        let user = self.sockets.get(index).and_then(Option::as_ref).and_then(|socket| socket.user).unwrap_or_default();
+        let blocks = self.world.blocks_of(user);
         for Cursor { room: id, cursor } in rooms {
             let Some(room) = self.world.rooms.get(id) else { continue };
+            if !room.has(user) {
+                answers.push(json!({ "room": id, "status": "refused", "error": refusal("not_member", false) }));
+                continue;
+            }
+            let joined = room.standings.get(&user).map_or(0, |(_, revision)| *revision);
             self.subscribers.entry(*id).or_default().insert(index);
             if let Some(socket) = self.sockets.get_mut(index).and_then(Option::as_mut) {
                 socket.rooms.insert(*id);
@@ -254,10 +282,10 @@ impl Server {
             let head = room.head;
             answers.push(match cursor {
                 None => json!({ "room": id, "status": "reset", "head": head, "reason": "no_cursor" }),
+                Some(cursor) if *cursor < joined => json!({ "room": id, "status": "reset", "head": head, "reason": "rejoined" }),
                 Some(cursor) if *cursor >= head => json!({ "room": id, "status": "live", "head": head }),
                 Some(cursor) => {
-                    let missed = room.messages.iter().filter(|message| message.revision > *cursor);
-                    let items: Vec<_> = missed.map(|message| json!({ "message": message.row() })).collect();
+                    let items = room.missed(*cursor, &blocks);
                     pages.push(json!({ "changes": { "room": id, "from": cursor, "to": head, "items": items } }).to_string());
                     json!({ "room": id, "status": "resuming", "head": head })
                 }
@@ -278,20 +306,10 @@ impl Server {
         let effects = if follows_refused {
             vec![Effect::Reply(reference, Err(refusal("previous_refused", true)))]
         } else {
-            self.world.post(room, reference, Post { author, client_id, text: post.text })
+            self.world.post(room, reference, Post { author, client_id, text: post.text, thread: post.thread })
         };
         for effect in effects {
-            match effect {
-                Effect::Reply(reference, Ok(ok)) => self.send(index, &json!({ "ref": reference, "ok": ok }).to_string()),
-                Effect::Reply(reference, Err(error)) => {
-                    if let Some(socket) = self.sockets.get_mut(index).and_then(Option::as_mut) {
-                        socket.refused.insert(room, client_id);
-                    }
-                    self.send(index, &json!({ "ref": reference, "error": error }).to_string());
-                }
-                Effect::Tell(event) => frame::write(self.told.entry(room).or_default(), Opcode::Text, event.as_bytes(), None),
-                Effect::TellBut(event, other) => self.tell_but(index, room, &event, other.as_deref()),
-            }
+            self.carry_out(index, room, Some(client_id), effect);
         }
         if self.world.trouble && self.world.posts.is_multiple_of(CUT_EVERY) {
             let talking = |socket: &Option<Socket>| socket.as_ref().is_some_and(|socket| socket.user.is_some());
@@ -300,6 +318,75 @@ impl Server {
             if let Some(victim) = victims.get(self.cut % victims.len().max(1)) {
                 self.close(*victim);
             }
+        }
+    }
+
+    /// What a command of socket `index` leads to; of a post with its `client_id`.
+    fn carry_out(&mut self, index: usize, room: Uuid, post: Option<Uuid>, effect: Effect) {
+        match effect {
+            Effect::Reply(reference, Ok(ok)) => self.send(index, &json!({ "ref": reference, "ok": ok }).to_string()),
+            Effect::Reply(reference, Err(error)) => {
+                if let Some((socket, client_id)) = self.sockets.get_mut(index).and_then(Option::as_mut).zip(post) {
+                    socket.refused.insert(room, client_id);
+                }
+                self.send(index, &json!({ "ref": reference, "error": error }).to_string());
+            }
+            Effect::Tell(event) => frame::write(self.told.entry(room).or_default(), Opcode::Text, event.as_bytes(), None),
+            Effect::TellBut(event, other) => self.tell_but(index, room, &event, other.as_deref()),
+            Effect::Show(changed, loses) => self.show(index, &changed, loses),
+            Effect::Own(user, item) => self.tell_own(user, item),
+            Effect::Out(room, user) => self.put_out(room, user),
+            Effect::Typing(room, user) => {
+                let push = json!({ "typing": { "room": room, "user": user, "for_ms": 6000 } }).to_string();
+                for (subscriber, viewer) in self.subscribers_of(room) {
+                    if viewer != user && !self.world.blocks_of(viewer).contains(&user) {
+                        self.send(subscriber, &push);
+                    }
+                }
+            }
+        }
+    }
+
+    fn subscribers_of(&self, room: Uuid) -> Vec<(usize, Uuid)> {
+        let user = |index: usize| self.sockets.get(index)?.as_ref()?.user;
+        let all = self.subscribers.get(&room).into_iter().flatten();
+        all.filter_map(|index| Some((*index, user(*index)?))).collect()
+    }
+
+    /// Shows everybody what changed, as each sees it.
+    fn show(&mut self, index: usize, changed: &Changed, loses: bool) {
+        self.tell();
+        let subscribers = self.subscribers_of(changed.room);
+        let victim = subscribers.iter().map(|(subscriber, _)| *subscriber).find(|subscriber| loses && *subscriber != index);
+        for (subscriber, viewer) in subscribers {
+            let shows = self.world.breach == Some(Breach::ShowBlocked);
+            let blocks = if shows { BTreeSet::new() } else { self.world.blocks_of(viewer) };
+            let Some(room) = self.world.rooms.get(&changed.room) else { return };
+            let seen = changed.items.iter().filter(|_| Some(subscriber) != victim);
+            let items: Vec<_> = seen.filter_map(|item| room.seen(item, changed.revision, &blocks)).collect();
+            let (from, to) = (changed.revision - 1, changed.revision);
+            let push = json!({ "changes": { "room": changed.room, "from": from, "to": to, "items": items } }).to_string();
+            self.send(subscriber, &push);
+        }
+    }
+
+    fn tell_own(&mut self, user: Uuid, item: Value) {
+        self.tell();
+        let to = self.world.own(user, item);
+        let item = self.world.people.get(&user).and_then(|person| person.stream.last());
+        let push = json!({ "user_changes": { "from": to - 1, "to": to, "items": [item] } }).to_string();
+        for index in 0..self.sockets.len() {
+            if self.sockets.get(index).and_then(Option::as_ref).is_some_and(|socket| socket.user == Some(user)) {
+                self.send(index, &push);
+            }
+        }
+    }
+
+    fn put_out(&mut self, room: Uuid, user: Uuid) {
+        let push = json!({ "unsubscribed": { "room": room, "code": "not_member" } }).to_string();
+        for (index, _) in self.subscribers_of(room).into_iter().filter(|(_, viewer)| *viewer == user) {
+            self.subscribers.entry(room).or_default().remove(&index);
+            self.send(index, &push);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::breach::Breach;
 use super::server::Loopback;
+use crate::action::mix::Mix;
 use crate::bot::rest::Rest;
 use crate::report::summary::Summary;
 use crate::report::verdict::{self, Breach as Found};
@@ -26,7 +27,15 @@ fn swarm(breach: Option<Breach>, trouble: bool, in_full: bool) -> Summary {
         duration: Duration::from_millis(700),
         // A breach that leaves a member behind is waited for in vain.
         settle: Duration::from_secs(if breach.is_some() { 1 } else { 20 }),
-        manners: Manners { at_once: 8, later: Duration::from_millis(100), in_full, text_bytes: 64 },
+        manners: Manners {
+            at_once: 8,
+            later: Duration::from_millis(100),
+            in_full,
+            text_bytes: 64,
+            mix: Mix::Posts,
+            felt_within: Duration::from_secs(3),
+        },
+        mention_every: 0,
         server_pid: None,
         judge: true,
         journal: 100_000,

@@ -1,8 +1,9 @@
 //! The loopback server's accounts, rooms and messages. Pure: posts come in, what is to be sent comes out.
 
 use super::breach::{BUSY_EVERY, Breach, EVERY, UNKNOWN_EVERY};
+use super::talk::{Changed, Item, More, Person};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// An account.
@@ -16,7 +17,9 @@ pub struct Account {
 #[derive(Debug, Default)]
 pub struct Room {
     pub messages: Vec<Message>,
-    seq: u64,
+    /// Who joined or left, and at which revision.
+    pub standings: BTreeMap<Uuid, (bool, u64)>,
+    pub seq: u64,
     pub head: u64,
     by_id: HashMap<(Uuid, Uuid), (u64, u64)>,
     /// Held back to be stored behind the next of the same sender.
@@ -32,6 +35,7 @@ pub struct Message {
     pub client_id: Uuid,
     pub text: String,
     pub created_at: String,
+    pub more: More,
 }
 
 /// A post as it comes in.
@@ -40,9 +44,10 @@ pub struct Post {
     pub author: Uuid,
     pub client_id: Uuid,
     pub text: String,
+    pub thread: Option<u64>,
 }
 
-/// What a post leads to.
+/// What a post, or something else, leads to.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// The reply to the command with this `ref`.
@@ -51,6 +56,14 @@ pub enum Effect {
     Tell(String),
     /// A live event for everybody but one, who gets the other text, if any.
     TellBut(String, Option<String>),
+    /// The same as a live event, as each sees it; with `true` somebody is told of nothing but the revision.
+    Show(Changed, bool),
+    /// Something of a person's own, at their stream's next revision.
+    Own(Uuid, Value),
+    /// A person is not in the room any more.
+    Out(Uuid, Uuid),
+    /// Somebody types in a room.
+    Typing(Uuid, Uuid),
 }
 
 /// See the module.
@@ -58,23 +71,20 @@ pub enum Effect {
 pub struct World {
     pub accounts: HashMap<String, Account>,
     pub rooms: HashMap<Uuid, Room>,
-    breach: Option<Breach>,
+    pub people: HashMap<Uuid, Person>,
+    pub breach: Option<Breach>,
     pub trouble: bool,
     /// Posts that came in.
     pub posts: u64,
+    /// And other commands about rooms and people.
+    pub acts: u64,
     clock: u64,
 }
 
 impl Message {
-    /// As a row of a page of history.
-    pub fn row(&self) -> Value {
-        json!({ "seq": self.seq, "revision": self.revision, "author": self.author, "client_id": self.client_id, "text": self.text,
-            "created_at": self.created_at })
-    }
-
     /// As a live event. Written by hand in the order in which servers write it, for this is what the swarm's short way must meet.
     pub fn event(&self, room: Uuid) -> String {
-        let Self { seq, revision, author, client_id, text, created_at } = self;
+        let Self { seq, revision, author, client_id, text, created_at, .. } = self;
         let from = revision - 1;
         format!(
             r#"{{"changes":{{"room":"{room}","from":{from},"to":{revision},"items":[{{"message":{{"seq":{seq},"revision":{revision},"author":"{author}","client_id":"{client_id}","text":"{text}","created_at":"{created_at}"}}}}]}}}}"#
@@ -93,11 +103,15 @@ impl World {
         self.posts += 1;
         let (number, trouble) = (self.posts, self.trouble);
         let breach = self.breach.filter(|_| number.is_multiple_of(EVERY));
+        let blocks = self.people.values().any(|person| !person.blocks.is_empty());
         let Some(room) = self.rooms.get_mut(&room_id) else {
             return vec![Effect::Reply(reference, Err(refusal("not_found", false)))];
         };
         if let Some(&(seq, revision)) = room.by_id.get(&(post.author, post.client_id)) {
             return vec![Effect::Reply(reference, Ok(posted(room_id, seq, revision, true)))];
+        }
+        if !room.has(post.author) {
+            return vec![Effect::Reply(reference, Err(refusal("not_member", false)))];
         }
         if trouble && number.is_multiple_of(BUSY_EVERY) {
             return vec![Effect::Reply(reference, Err(refusal("busy", true)))];
@@ -114,10 +128,17 @@ impl World {
                 return Vec::new();
             }
         }
-        if let Some(breach) = breach {
+        if let Some(breach) = breach.filter(|breach| breach.is_of_posts()) {
             return misbehave(breach, room, room_id, reference, post, &mut self.clock);
         }
+        let thread = post.thread;
         let mut effects = store(room, room_id, reference, post, &mut self.clock);
+        if blocks || thread.is_some() {
+            // Not the same for everybody, or more than one row.
+            let mut items = vec![Item::Message(room.seq)];
+            items.extend(thread.and_then(|first| room.replied(first, self.breach == Some(Breach::Miscount))));
+            effects.splice(..1, [Effect::Show(Changed { room: room_id, revision: room.head, items }, false)]);
+        }
         if trouble && number.is_multiple_of(UNKNOWN_EVERY) {
             effects.pop();
             effects.push(Effect::Reply(reference, Err(refusal("outcome_unknown", true))));
@@ -148,7 +169,15 @@ fn number(room: &mut Room, post: Post, clock: &mut u64) -> Message {
         *clock / 1_000_000 % 60,
         *clock % 1_000_000
     );
-    Message { seq: room.seq, revision: room.head, author: post.author, client_id: post.client_id, text: post.text, created_at }
+    Message {
+        seq: room.seq,
+        revision: room.head,
+        author: post.author,
+        client_id: post.client_id,
+        text: post.text,
+        created_at,
+        more: More::said_in(post.thread),
+    }
 }
 
 fn keep(room: &mut Room, message: Message) {
@@ -197,7 +226,8 @@ fn misbehave(breach: Breach, room: &mut Room, room_id: Uuid, reference: u64, pos
             effects.push(Effect::Reply(reference, Ok(posted(room_id, room.seq + 1, room.head, false))));
             effects
         }
-        Breach::Reorder => store(room, room_id, reference, post, clock),
+        // Held back before, or not about posts.
+        _ => store(room, room_id, reference, post, clock),
     }
 }
 

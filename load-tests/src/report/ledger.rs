@@ -4,6 +4,7 @@
 //! What can be judged at once (two bodies under one revision, rows out of order, holes) is noted here; the rest is judged at the end, against
 //! the store, by [`super::verdict`].
 
+use super::conversation::{Conversation, Standing};
 use super::verdict::{Breach, Findings};
 use crate::bot::{Place, Sighting};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub struct Ledger {
     pub run: u32,
     /// Every frame was read in full and fingerprinted.
     pub in_full: bool,
+    /// People do more than post: rows are then counted by seq, as messages change their revision.
+    #[serde(default)]
+    pub converses: bool,
     pub rooms: Vec<RoomLedger>,
     /// Judged while it ran.
     pub findings: Findings,
@@ -32,6 +36,12 @@ pub struct RoomLedger {
     /// What was seen at revision `base + 1 + index`.
     pub rows: Vec<Option<Row>>,
     pub members: Vec<MemberLedger>,
+    /// The newest revision that reached anybody, where people converse.
+    #[serde(default)]
+    pub newest: u64,
+    /// Who joined and left, where people converse.
+    #[serde(default)]
+    pub standings: Vec<Standing>,
 }
 
 /// What was seen at one revision, by whoever saw it first.
@@ -58,6 +68,9 @@ pub struct MemberLedger {
     pub skipped: Vec<(u64, u64)>,
     /// Its membership ended, or it stayed away: it need not have seen what came after.
     pub gone: bool,
+    /// What it did and knows, beside posts.
+    #[serde(default)]
+    pub conversation: Conversation,
     /// Bit `revision - base - 1`: it saw that.
     seen: Vec<u64>,
 }
@@ -67,6 +80,9 @@ pub struct MemberLedger {
 pub struct Sent {
     pub client_id: Uuid,
     pub outcome: Outcome,
+    /// The thread it was said in.
+    #[serde(default)]
+    pub thread: Option<u64>,
 }
 
 /// What became of a post, as far as its sender knows.
@@ -115,7 +131,8 @@ impl MemberLedger {
 
 impl RoomLedger {
     pub fn new(id: Uuid, base_seq: u64, users: impl Iterator<Item = Uuid>) -> Self {
-        Self { id, base_seq, base: None, rows: Vec::new(), members: users.map(MemberLedger::new).collect() }
+        let members = users.map(MemberLedger::new).collect();
+        Self { id, base_seq, base: None, rows: Vec::new(), members, newest: 0, standings: Vec::new() }
     }
 
     /// How many members are there to see what is said.
@@ -130,7 +147,7 @@ impl RoomLedger {
 
     /// The newest revision anybody knows of.
     pub fn head(&self) -> u64 {
-        let seen = self.base.unwrap_or(0) + self.rows.len() as u64;
+        let seen = if self.newest > 0 { self.newest } else { self.base.unwrap_or(0) + self.rows.len() as u64 };
         let acknowledged = self.members.iter().flat_map(|member| &member.sent).filter_map(|sent| match sent.outcome {
             Outcome::Acknowledged { revision, .. } => Some(revision),
             _ => None,
@@ -153,13 +170,13 @@ impl RoomLedger {
 
 impl Ledger {
     pub fn new(run: u32, in_full: bool, rooms: Vec<RoomLedger>) -> Self {
-        Self { run, in_full, rooms, findings: Findings::default() }
+        Self { run, in_full, converses: false, rooms, findings: Findings::default() }
     }
 
     /// A member is about to post; returns the number of the post.
-    pub fn posting(&mut self, place: Place, client_id: Uuid) -> Option<u32> {
+    pub fn posting(&mut self, place: Place, client_id: Uuid, thread: Option<u64>) -> Option<u32> {
         let sent = &mut self.rooms.get_mut(place.room)?.members.get_mut(place.member)?.sent;
-        sent.push(Sent { client_id, outcome: Outcome::Unanswered });
+        sent.push(Sent { client_id, outcome: Outcome::Unanswered, thread });
         u32::try_from(sent.len() - 1).ok()
     }
 
@@ -176,8 +193,12 @@ impl Ledger {
 
     /// The room is received from `head` on; what lay between `cursor` and it is not.
     pub fn began(&mut self, place: Place, cursor: Option<u64>, head: u64) {
+        let converses = self.converses;
         let Some(room) = self.rooms.get_mut(place.room) else { return };
-        room.base.get_or_insert(head);
+        room.base.get_or_insert(if converses { room.base_seq } else { head });
+        if converses {
+            room.newest = room.newest.max(head);
+        }
         let Some(member) = room.members.get_mut(place.member) else { return };
         member.from.get_or_insert(head);
         if let Some(cursor) = cursor {
@@ -192,7 +213,7 @@ impl Ledger {
             self.findings.add(Breach::Ghost, || format!("{} saw seq {}, said in another room", at(place), sighting.seq));
         }
         let row = Row { seq: sighting.seq, post, body: sighting.body, seen: 0 };
-        self.note(place, sighting.revision, row)
+        self.note(place, if self.converses { sighting.seq } else { sighting.revision }, row)
     }
 
     /// A member saw another row.
@@ -205,14 +226,24 @@ impl Ledger {
     }
 
     fn note(&mut self, place: Place, revision: u64, row: Row) -> Option<Noted> {
+        let converses = self.converses;
         let room = self.rooms.get_mut(place.room)?;
         let index = room.index(revision)?;
         if !room.members.get_mut(place.member)?.mark(index) {
+            // A message that changed comes again; whether it had to is judged by the member's view.
+            if converses {
+                return None;
+            }
             self.findings.add(Breach::Duplicated, || format!("{} saw revision {revision} twice", at(place)));
             return None;
         }
         let known = room.row(index)?.get_or_insert(row);
         known.seen += 1;
+        if converses {
+            // Whoever was away, or blocks its author, first sees it without its words.
+            known.post = known.post.or(row.post);
+            return Some(Noted { seen: known.seen });
+        }
         if (known.seq, known.post, known.body) != (row.seq, row.post, row.body) {
             let first = *known;
             self.findings.add(Breach::Duplicated, || format!("{} revision {revision}: saw {row:?}, others {first:?}", at(place)));
@@ -287,7 +318,7 @@ pub mod tests {
     #[test]
     fn an_answer_that_changes_is_a_finding() {
         let mut ledger = two_members();
-        assert_eq!(ledger.posting(HERE, Uuid::nil()), Some(0));
+        assert_eq!(ledger.posting(HERE, Uuid::nil(), None), Some(0));
         ledger.answered(HERE, 0, Outcome::Acknowledged { seq: 101, revision: 11 });
         ledger.answered(HERE, 0, Outcome::Acknowledged { seq: 101, revision: 11 });
         assert_eq!(ledger.findings.total(), 0);

@@ -75,6 +75,10 @@ pub struct Meter {
     pub longest_pause: Duration,
     /// Refusals by code.
     pub refusals: BTreeMap<String, u64>,
+    /// From the time a deed was meant for to its answer, by its kind.
+    pub deeds: BTreeMap<&'static str, Latency>,
+    /// The same of posts that mention the whole room.
+    pub mentioning: Option<Latency>,
 }
 
 impl Meter {
@@ -90,7 +94,32 @@ impl Meter {
             to_last: Latency::new()?,
             longest_pause: Duration::ZERO,
             refusals: BTreeMap::new(),
+            deeds: BTreeMap::new(),
+            mentioning: None,
         })
+    }
+
+    /// A deed meant for `meant` was acknowledged at `now`.
+    pub fn did(&mut self, kind: &'static str, meant: Duration, now: Duration) {
+        if !self.inside(meant) {
+            return;
+        }
+        if !self.deeds.contains_key(kind)
+            && let Some(latency) = Latency::new()
+        {
+            self.deeds.insert(kind, latency);
+        }
+        if let Some(latency) = self.deeds.get_mut(kind) {
+            latency.record(now.saturating_sub(meant));
+        }
+    }
+
+    /// A post that mentions the whole room was acknowledged.
+    pub fn mentioned(&mut self, meant: Duration, now: Duration) {
+        if self.inside(meant) {
+            self.mentioning = self.mentioning.take().or_else(Latency::new);
+            self.mentioning.iter_mut().for_each(|latency| latency.record(now.saturating_sub(meant)));
+        }
     }
 
     /// A post meant for `meant` was acknowledged at `now`.

@@ -25,6 +25,10 @@ pub struct Summary {
     pub to_first: Percentiles,
     pub to_each: Percentiles,
     pub to_last: Percentiles,
+    /// The same from meant to acknowledged of what is done besides posting, by kind.
+    pub deeds: BTreeMap<String, Percentiles>,
+    /// … and of posts that mention the whole room, if any do.
+    pub mentioning: Option<Percentiles>,
     pub reconnects: u64,
     /// From each connection that was lost after its welcome to the next welcome, with the pause the protocol asks for in between.
     pub to_welcome_again: Percentiles,
@@ -98,6 +102,8 @@ impl Summary {
         self.to_first = meter.to_first.percentiles();
         self.to_each = meter.to_each.percentiles();
         self.to_last = meter.to_last.percentiles();
+        self.deeds = meter.deeds.iter().map(|(kind, latency)| ((*kind).to_owned(), latency.percentiles())).collect();
+        self.mentioning = meter.mentioning.as_ref().map(super::meter::Latency::percentiles);
         self.refusals.clone_from(&meter.refusals);
         self.longest_pause_ms = meter.longest_pause.as_secs_f64() * 1000.0;
     }
@@ -108,6 +114,11 @@ impl Display for Summary {
         let Counts { sent, acknowledged, delivered, retryable, repeated, resets } = self.counts;
         writeln!(f, "{} bots in {} rooms, {:.1} s measured", self.bots, self.rooms, self.measured_seconds)?;
         writeln!(f, "  posts        {sent} sent, {acknowledged} acknowledged, {retryable} refused for a while")?;
+        if !self.deeds.is_empty() {
+            let seconds = self.measured_seconds.max(f64::MIN_POSITIVE);
+            let rate = |(kind, p): (&String, &Percentiles)| format!("{:.1} {kind}", p.count as f64 / seconds);
+            writeln!(f, "  a second     {}", self.deeds.iter().map(rate).collect::<Vec<_>>().join(", "))?;
+        }
         writeln!(f, "  deliveries   {delivered}, {repeated} pushes with nothing new, {resets} resets {:?}", self.resets)?;
         writeln!(
             f,
@@ -121,7 +132,9 @@ impl Display for Summary {
             ("each recipient", self.to_each),
             ("last recipient", self.to_last),
         ];
-        for (name, p) in rows {
+        let more = self.mentioning.iter().map(|p| ("… with @room", *p));
+        let deeds = self.deeds.iter().map(|(kind, p)| (kind.as_str(), *p));
+        for (name, p) in rows.into_iter().chain(more).chain(deeds) {
             let Percentiles { p50_ms, p90_ms, p99_ms, p999_ms, max_ms, .. } = p;
             writeln!(f, "    {name:<20}{p50_ms:>10.2}{p90_ms:>10.2}{p99_ms:>10.2}{p999_ms:>10.2}{max_ms:>10.2}")?;
         }
@@ -171,9 +184,12 @@ impl Display for Summary {
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { sent, acknowledged, refused, unanswered, stored, seen, members, findings } = self;
+        let Self { sent, acknowledged, refused, unanswered, stored, seen, members, findings, deeds, deeds_acknowledged } = self;
         writeln!(f, "  judged       {sent} posts: {acknowledged} acknowledged, {refused} refused, {unanswered} unanswered")?;
         writeln!(f, "               {stored} stored, {seen} sightings by {members} members")?;
+        if *deeds > 0 {
+            writeln!(f, "               {deeds} other deeds, {deeds_acknowledged} acknowledged")?;
+        }
         let counts: Vec<_> = Breach::ALL
             .iter()
             .map(|breach| format!("{} {}", format!("{breach:?}").to_lowercase(), findings.count(*breach)))

@@ -1,9 +1,11 @@
 //! Did the promises hold? Compares a run's ledger with the whole stored history. Pure.
 
+use super::conversation::Fate;
 use super::ledger::{Ledger, MemberLedger, Outcome, RoomLedger, Row};
 use crate::action::text::Stamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A promise broken.
@@ -22,11 +24,33 @@ pub enum Breach {
     Gap,
     /// The answer to a post says something else than the store.
     Disagreed,
+    /// A change that was acknowledged (edit, deletion, reaction, pin, block, read mark) is not stored.
+    Undone,
+    /// What came to a member, live and after resuming, or what it reads, is not what is stored.
+    Differs,
+    /// Replies or unread messages counted wrongly.
+    Miscounted,
+    /// Something of a person reached who blocks them.
+    Shown,
+    /// Something of a room reached who was not in it.
+    Overheard,
 }
 
 impl Breach {
     /// All, as they are reported.
-    pub const ALL: [Self; 6] = [Self::Lost, Self::Duplicated, Self::Reordered, Self::Ghost, Self::Gap, Self::Disagreed];
+    pub const ALL: [Self; 11] = [
+        Self::Lost,
+        Self::Duplicated,
+        Self::Reordered,
+        Self::Ghost,
+        Self::Gap,
+        Self::Disagreed,
+        Self::Undone,
+        Self::Differs,
+        Self::Miscounted,
+        Self::Shown,
+        Self::Overheard,
+    ];
 }
 
 /// Breaches counted, the first few told.
@@ -85,6 +109,9 @@ pub struct Verdict {
     pub seen: u64,
     /// Members who were there from the start and stayed or came back.
     pub members: u64,
+    /// What was done besides posting, and how much of it was acknowledged.
+    pub deeds: u64,
+    pub deeds_acknowledged: u64,
 }
 
 /// Judges all rooms; `history` has the messages after `base_seq` of each room, in the order the store gave them.
@@ -92,12 +119,23 @@ pub fn judge(ledger: &Ledger, history: &[Vec<Stored>]) -> Verdict {
     let mut verdict = Verdict { findings: ledger.findings.clone(), ..Verdict::default() };
     for (index, room) in ledger.rooms.iter().enumerate() {
         let stored = history.get(index).map_or(&[][..], Vec::as_slice);
-        let mut judge = Judge { index, run: ledger.run, in_full: ledger.in_full, room, stored, found: &mut verdict.findings };
+        let stamped;
+        let stored = if ledger.converses {
+            stamped = with_stamps(ledger.run, index, room, stored);
+            &stamped
+        } else {
+            stored
+        };
+        let (run, in_full, changing) = (ledger.run, ledger.in_full, ledger.converses);
+        let mut judge = Judge { index, run, in_full, changing, room, stored, found: &mut verdict.findings };
         judge.numbers();
         judge.authors();
         judge.answers();
-        judge.sightings();
-        judge.deliveries();
+        if !ledger.converses {
+            judge.revisions();
+            judge.sightings();
+            judge.deliveries();
+        }
         tally(&mut verdict, ledger.run, room, stored);
     }
     verdict
@@ -115,6 +153,26 @@ fn tally(verdict: &mut Verdict, run: u32, room: &RoomLedger, stored: &[Stored]) 
     verdict.stored += stored.iter().filter(|message| ours(run, message).is_some()).count() as u64;
     verdict.seen += room.rows.iter().flatten().filter(|row| row.post.is_some()).map(|row| u64::from(row.seen)).sum::<u64>();
     verdict.members += room.watching() as u64;
+    for done in room.members.iter().flat_map(|member| &member.conversation.deeds) {
+        verdict.deeds += 1;
+        verdict.deeds_acknowledged += u64::from(done.fate == Fate::Done);
+    }
+}
+
+/// The same with the stamps of what was deleted, which its `client_id` tells.
+fn with_stamps(run: u32, index: usize, room: &RoomLedger, stored: &[Stored]) -> Vec<Stored> {
+    let mut sent = HashMap::new();
+    for (sender, member) in room.members.iter().enumerate() {
+        for (n, post) in member.sent.iter().enumerate() {
+            sent.insert((member.user, post.client_id), (sender, n));
+        }
+    }
+    let stamp = |message: &Stored| {
+        let (sender, n) = sent.get(&(message.author, message.client_id))?;
+        let [room, sender, n] = [index, *sender, *n].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        Some(Stamp { run, room, sender, n, meant: Duration::ZERO })
+    };
+    stored.iter().map(|message| Stored { stamp: message.stamp.or_else(|| stamp(message)), ..message.clone() }).collect()
 }
 
 /// The stamp of a message of this run.
@@ -126,6 +184,8 @@ struct Judge<'a> {
     index: usize,
     run: u32,
     in_full: bool,
+    /// Messages change, and their revisions with them.
+    changing: bool,
     room: &'a RoomLedger,
     stored: &'a [Stored],
     found: &'a mut Findings,
@@ -146,7 +206,7 @@ impl Judge<'_> {
             }
             expected = expected.max(seq + 1);
             if let Some(before) = before {
-                if revision <= before.revision {
+                if revision <= before.revision && !self.changing {
                     self.found.add(Breach::Reordered, || {
                         format!("room {room} seq {seq}: revision {revision} is not above the one before")
                     });
@@ -157,7 +217,6 @@ impl Judge<'_> {
             }
             before = Some(message);
         }
-        self.revisions();
     }
 
     fn revisions(&mut self) {
@@ -214,7 +273,7 @@ impl Judge<'_> {
                         self.found.add(Breach::Lost, || format!("{name}: acknowledged as seq {seq}, not stored"));
                     }
                     (Outcome::Acknowledged { seq, revision }, Some(stored))
-                        if (seq, revision) != (stored.seq, stored.revision) =>
+                        if seq != stored.seq || !self.is_revision(revision, stored.revision) =>
                     {
                         let (at, under) = (stored.seq, stored.revision);
                         self.found.add(Breach::Disagreed, || {
@@ -228,6 +287,11 @@ impl Judge<'_> {
                 }
             }
         }
+    }
+
+    /// Whether what was acknowledged under a revision may be stored under this one.
+    fn is_revision(&self, acknowledged: u64, stored: u64) -> bool {
+        acknowledged == stored || self.changing && acknowledged < stored
     }
 
     /// What anybody saw is stored, and says the same (I2).

@@ -12,7 +12,7 @@ fn good() -> (Ledger, Vec<Stored>) {
     for n in 0..3 {
         let seen = sighting(n);
         let client_id = Uuid::from_u128(u128::from(n) + 50);
-        assert_eq!(ledger.posting(HERE, client_id), Some(n));
+        assert_eq!(ledger.posting(HERE, client_id, None), Some(n));
         ledger.answered(HERE, n, Outcome::Acknowledged { seq: seen.seq, revision: seen.revision });
         ledger.saw(HERE, &seen);
         ledger.saw(THERE, &seen);
@@ -53,7 +53,7 @@ fn acknowledged_and_not_stored_is_lost_and_what_was_seen_of_it_a_ghost() {
 fn stored_and_not_delivered_to_one_member_is_lost() {
     let (mut ledger, mut history) = good();
     let unseen = sighting(3);
-    ledger.posting(HERE, Uuid::from_u128(60));
+    ledger.posting(HERE, Uuid::from_u128(60), None);
     ledger.saw(HERE, &unseen);
     history.push(Stored {
         client_id: Uuid::from_u128(60),
@@ -137,7 +137,7 @@ fn a_post_without_an_answer_may_be_stored_or_not() {
     let (mut ledger, history) = good();
     ledger.rooms[0].members[0].sent[2].outcome = Outcome::Unanswered;
     assert_eq!(found(&ledger, history), []);
-    ledger.posting(THERE, Uuid::from_u128(77));
+    ledger.posting(THERE, Uuid::from_u128(77), None);
     let (_, history) = good();
     assert_eq!(found(&ledger, history), []);
 }

@@ -5,9 +5,11 @@
 
 use super::cast::Cast;
 use super::records::Records;
+use crate::action::mix::Mix;
 use crate::action::pace::{Pace, Turns};
 use crate::action::text::Stamp;
 use crate::bot::comeback::Gone;
+use crate::bot::converse::Converse;
 use crate::bot::link::Target;
 use crate::bot::rest::Rest;
 use crate::bot::talk::{Phase, Talk};
@@ -16,7 +18,7 @@ use crate::bot::{Bot, Place, Ready, Wish, seat::Seat};
 use crate::report::meter::Latency;
 use mio::{Events, Poll, Token, Waker};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +42,10 @@ pub struct Manners {
     pub in_full: bool,
     /// Bytes of a text.
     pub text_bytes: usize,
+    /// What people do.
+    pub mix: Mix,
+    /// A block holds so long after its answer, whatever was told.
+    pub felt_within: Duration,
 }
 
 /// See the module.
@@ -48,18 +54,20 @@ pub struct Engine {
     poll: Poll,
     events: Events,
     target: Target,
-    manners: Manners,
+    pub(super) manners: Manners,
     pub bots: Vec<Bot>,
     pub records: Records,
     credentials: Vec<Credentials>,
     tokens: Tokens,
     /// Which bot sits at a place, and which of its seats it is.
-    who: Vec<Vec<(usize, usize)>>,
+    pub(super) who: Vec<Vec<(usize, usize)>>,
+    /// People who read a room for the verdict: they block nobody.
+    pub(super) readers: BTreeSet<usize>,
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     scheduled: Vec<Option<Instant>>,
     waiting: VecDeque<usize>,
     connecting: usize,
-    unsent: Vec<usize>,
+    pub(super) unsent: Vec<usize>,
     scratch: Vec<u8>,
     pub pace: Pace,
     turns: Turns,
@@ -93,7 +101,9 @@ impl Engine {
         }
         let talk = |(index, seats): (usize, Vec<Seat>)| {
             let token = cast.people.get(index).map(|person| person.login.access.clone()).unwrap_or_default();
-            Bot::new(Talk::new(index, token, seats, manners.in_full, now), now)
+            let mut talk = Talk::new(index, token, seats, manners.in_full, now);
+            talk.converse = manners.mix.converses().then(|| Box::new(Converse::new(manners.felt_within)));
+            Bot::new(talk, now)
         };
         let bots: Vec<_> = seats.into_iter().enumerate().map(talk).collect();
         let credentials = cast.people.iter().map(|person| Credentials {
@@ -115,6 +125,7 @@ impl Engine {
             turns: Turns::new(who.iter().map(Vec::len), senders),
             bots,
             records,
+            readers: who.iter().filter_map(|room: &Vec<(usize, usize)>| Some(room.first()?.0)).collect(),
             who,
             waiting: VecDeque::new(),
             connecting: 0,
@@ -321,7 +332,7 @@ impl Engine {
         while let Some(at) = self.pace.next_at().filter(|at| *at <= since && *at < self.posts_until) {
             self.pace.issued();
             if let Some(place) = self.turns.anywhere() {
-                self.say(place, at);
+                self.take_turn(place, at);
             }
         }
         self.flush();
@@ -332,22 +343,33 @@ impl Engine {
         let since = Instant::now().saturating_duration_since(self.records.begun);
         while since < self.posts_until && self.pace.take(room) {
             match self.turns.within(room) {
-                Some(place) => self.say(place, since),
+                Some(place) => self.take_turn(place, since),
                 None => return,
             }
         }
     }
 
-    fn say(&mut self, place: Place, meant: Duration) {
+    /// A member does what is next.
+    fn take_turn(&mut self, place: Place, meant: Duration) {
+        match self.manners.mix {
+            Mix::Posts => self.say(place, meant, None),
+            Mix::Talk => self.converse(place, self.manners.mix.turn(rand::random_range(0..1000)), meant),
+        }
+    }
+
+    pub(super) fn say(&mut self, place: Place, meant: Duration, thread: Option<u64>) {
         let Some((index, seat)) = self.who.get(place.room).and_then(|room| room.get(place.member)).copied() else { return };
         let Some(bot) = self.bots.get_mut(index) else { return };
         let client_id = Uuid::now_v7();
-        let Some(n) = self.records.ledger.posting(place, client_id) else { return };
+        let Some(n) = self.records.ledger.posting(place, client_id, thread) else { return };
         self.records.posting(place, meant);
         let (room, sender) = (u32::try_from(place.room).unwrap_or(u32::MAX), u32::try_from(place.member).unwrap_or(u32::MAX));
-        let text = Stamp { run: self.records.ledger.run, room, sender, n, meant }.write(self.manners.text_bytes);
+        let mut text = Stamp { run: self.records.ledger.run, room, sender, n, meant }.write(self.manners.text_bytes);
+        if self.records.mentions(n) {
+            text.push_str(" @room");
+        }
         if let Some(seat) = bot.talk.seats.get_mut(seat) {
-            seat.posts.push(n, client_id, text);
+            seat.posts.push(n, client_id, text, thread);
         }
         bot.talk.pump(seat, Instant::now());
         self.unsent.push(index);

@@ -1,6 +1,8 @@
 //! What the event loop keeps of what its bots tell: ledger, meter, and which rooms may go on in a closed loop.
 
-use crate::bot::{Listener, Place, Sighting};
+use crate::action::deed::Deed;
+use crate::bot::deeds::End;
+use crate::bot::{Heard, Listener, Place, Sighting};
 use crate::report::ledger::{Ledger, Outcome, at};
 use crate::report::meter::Meter;
 use crate::report::verdict::Breach;
@@ -35,13 +37,29 @@ pub struct Records {
     watching: Vec<usize>,
     /// When each post was meant: per room, member and n.
     meant: Vec<Vec<Vec<Duration>>>,
+    /// The same of deeds.
+    deeds_meant: Vec<Vec<Vec<Duration>>>,
+    /// Of the posts of a run so many mention their whole room: every n-th of each sender; 0 for none.
+    pub mention_every: u32,
 }
 
 impl Records {
     pub fn new(ledger: Ledger, meter: Meter, release: Release, begun: Instant) -> Self {
         let watching = vec![0; ledger.rooms.len()];
-        let meant = ledger.rooms.iter().map(|room| vec![Vec::new(); room.members.len()]).collect();
-        Self { ledger, meter, journal: None, released: Vec::new(), begun, resets: BTreeMap::new(), release, watching, meant }
+        let meant: Vec<_> = ledger.rooms.iter().map(|room| vec![Vec::new(); room.members.len()]).collect();
+        Self {
+            ledger,
+            meter,
+            journal: None,
+            released: Vec::new(),
+            begun,
+            resets: BTreeMap::new(),
+            release,
+            watching,
+            deeds_meant: meant.clone(),
+            meant,
+            mention_every: 0,
+        }
     }
 
     /// Posts begin now.
@@ -68,6 +86,26 @@ impl Records {
         if let Some(posts) = self.meant.get_mut(place.room).and_then(|room| room.get_mut(place.member)) {
             posts.push(meant);
         }
+    }
+
+    /// A member is about to do something; the number of the deed.
+    pub fn doing(&mut self, place: Place, deed: Deed, meant: Duration) -> Option<usize> {
+        let no = self.ledger.doing(place, deed)?;
+        if let Some(times) = self.deeds_meant.get_mut(place.room).and_then(|room| room.get_mut(place.member)) {
+            times.push(meant);
+        }
+        Some(no)
+    }
+
+    /// When the `n`-th post of a member was meant to be sent.
+    pub fn meant_for(&self, place: Place, n: u32) -> Duration {
+        let meant = self.meant.get(place.room).and_then(|room| room.get(place.member)?.get(n as usize));
+        meant.copied().unwrap_or_default()
+    }
+
+    /// Whether the `n`-th post of a sender mentions the whole room.
+    pub fn mentions(&self, n: u32) -> bool {
+        self.mention_every > 0 && n.is_multiple_of(self.mention_every)
     }
 
     /// A member will not come back, or is out: it is owed nothing any more.
@@ -124,6 +162,9 @@ impl Listener for Records {
         if let Some(meant) = meant.copied() {
             let since = self.since(now);
             self.meter.acknowledged(meant, since);
+            if self.mentions(n) {
+                self.meter.mentioned(meant, since);
+            }
         }
         if self.release == Release::Acknowledged {
             self.released.push(place.room);
@@ -159,6 +200,35 @@ impl Listener for Records {
 
     fn ended(&mut self, place: Place, code: &str) {
         *self.meter.refusals.entry(format!("unsubscribed: {code}")).or_default() += 1;
-        self.leave(place);
+        // Who converses joins again.
+        if !self.ledger.converses {
+            self.leave(place);
+        }
+    }
+
+    fn heard(&mut self, place: Place, heard: Heard<'_>) {
+        self.ledger.heard(place, heard);
+    }
+
+    fn deed_ended(&mut self, place: Place, no: usize, end: End, code: Option<&str>, now: Instant) {
+        let deed = self.ledger.conversation(place).and_then(|of| of.deeds.get(no)).map(|done| done.deed.kind());
+        self.ledger.did(place, no, end);
+        let meant = self.deeds_meant.get(place.room).and_then(|room| room.get(place.member)?.get(no)).copied();
+        if let (Some(kind), Some(meant), End::Done) = (deed, meant, end) {
+            let since = self.since(now);
+            self.meter.did(kind, meant, since);
+        }
+        if let (Some(kind), Some(code)) = (deed, code) {
+            *self.meter.refusals.entry(format!("{kind}: {code}")).or_default() += 1;
+        }
+        self.released.push(place.room);
+    }
+
+    fn deed_waits(&mut self, place: Place, code: &str, now: Instant) {
+        *self.meter.refusals.entry(code.to_owned()).or_default() += 1;
+        let since = self.since(now);
+        if let Some(journal) = &mut self.journal {
+            journal.refused(place.room, place.member, since);
+        }
     }
 }

@@ -5,8 +5,10 @@ use super::engine::{Engine, Manners};
 use super::records::{Records, Release};
 use crate::action::pace::Pace;
 use crate::bot::link::Target;
+use crate::bot::read_back::Person;
 use crate::bot::rest::{Failed, Rest};
 use crate::bot::talk::Phase;
+use crate::report::judge_talk::{Readings, judge_talk};
 use crate::report::ledger::{Ledger, RoomLedger};
 use crate::report::meter::Meter;
 use crate::report::process::Usage;
@@ -23,6 +25,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(120);
 /// Between two looks at whether all is said and heard.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
+/// So many of the people read back what they see, when people converse …
+const PEOPLE_READ: usize = 400;
+/// … and at most so many of one room.
+const MEMBERS_READ: usize = 20;
 /// A closed loop that has not gone on for so long gets another post: one recipient that hangs must not end the load.
 const STALLED: Duration = Duration::from_secs(3);
 
@@ -43,6 +49,8 @@ pub struct Plan {
     pub judge: bool,
     /// Keep a journal of at most so many deliveries; 0 for none.
     pub journal: usize,
+    /// Every so many posts mention the whole room; 0: none.
+    pub mention_every: u32,
     /// How the tool was called, for the report.
     pub command: String,
 }
@@ -63,9 +71,11 @@ pub fn run(runtime: &tokio::runtime::Runtime, plan: &Plan, cast: &Cast) -> Resul
     let user = |person: &usize| cast.people.get(*person).map(|person| person.id).unwrap_or_default();
     let rooms =
         cast.rooms.iter().zip(newest).map(|(room, newest)| RoomLedger::new(room.id, newest, room.members.iter().map(user)));
-    let ledger = Ledger::new(rand::random(), plan.manners.in_full, rooms.collect());
+    let mut ledger = Ledger::new(rand::random(), plan.manners.in_full, rooms.collect());
+    ledger.converses = plan.manners.mix.converses();
     let meter = Meter::new(plan.warm_up, plan.duration).ok_or("no histograms")?;
     let mut records = Records::new(ledger, meter, plan.release, Instant::now());
+    records.mention_every = plan.mention_every;
     if plan.journal > 0 {
         records.journal = Some(Journal::new(plan.journal, cast.rooms.iter().map(|room| room.id).collect()));
     }
@@ -73,7 +83,9 @@ pub fn run(runtime: &tokio::runtime::Runtime, plan: &Plan, cast: &Cast) -> Resul
     let mut engine = Engine::new(target, rest.clone(), cast, plan.manners, records, plan.senders)?;
     gather(&mut engine)?;
     let mut summary = talk(&mut engine, plan, cast)?;
+    engine.epilogue();
     summary.settled = settle(&mut engine, plan.settle)?;
+    engine.note_who_is_out();
     for bot in &mut engine.bots {
         // A socket that is gone already needs no good-bye.
         drop(bot.leave());
@@ -99,7 +111,39 @@ pub async fn verify(rest: &Rest, cast: &Cast, ledger: &Ledger) -> Result<Verdict
         };
         rest.history(token, room.id, room.base_seq).await
     });
-    Ok(judge(ledger, &history.await?))
+    let mut verdict = judge(ledger, &history.await?);
+    if ledger.converses {
+        judge_talk(ledger, &read_back(rest, cast, ledger).await?, &mut verdict.findings);
+    }
+    Ok(verdict)
+}
+
+/// What members of each room read of it: all of a small one, some of a large one.
+async fn read_back(rest: &Rest, cast: &Cast, ledger: &Ledger) -> Result<Readings, Failed> {
+    let people = each("people", cast.people.len(), |index| async move {
+        match cast.people.get(index).filter(|_| index < PEOPLE_READ) {
+            Some(person) => rest.person(&person.login.access).await,
+            None => Ok(Person::default()),
+        }
+    })
+    .await?;
+    let people = &people;
+    let seats: Vec<(usize, usize)> =
+        ledger.rooms.iter().enumerate().flat_map(|(room, of)| (0..of.members.len()).map(move |member| (room, member))).collect();
+    let seats = &seats;
+    let read = each("readings", seats.len(), |index| async move {
+        let read_by = |room: usize, member: usize| {
+            let person = *cast.rooms.get(room)?.members.get(member).filter(|_| member < MEMBERS_READ)?;
+            let of = people.get(person).filter(|_| person < PEOPLE_READ || member == 0)?;
+            Some((cast.people.get(person)?.login.access.as_str(), of, ledger.rooms.get(room)?))
+        };
+        let Some((token, person, room)) = seats.get(index).and_then(|(room, member)| read_by(*room, *member)) else {
+            return Ok(None);
+        };
+        rest.reading(token, person, room.id, room.base_seq).await.map(Some)
+    });
+    let mut read = read.await?.into_iter();
+    Ok(ledger.rooms.iter().map(|room| read.by_ref().take(room.members.len()).collect()).collect())
 }
 
 /// Connects everybody; says each second how far it is. Returns how long it took.
@@ -168,6 +212,8 @@ fn talk(engine: &mut Engine, plan: &Plan, cast: &Cast) -> Result<Summary, Cannot
         to_first: Default::default(),
         to_each: Default::default(),
         to_last: Default::default(),
+        deeds: Default::default(),
+        mentioning: None,
         reconnects: 0,
         to_welcome_again: Default::default(),
         journal: None,

@@ -20,11 +20,13 @@ use std::time::{Duration, Instant};
 
 /// Three rooms of three; one of each talks, so that posts of one sender queue up and share transactions.
 const CAST: [&str; 4] = ["--bots", "9", "--room-size", "3"];
-const TALK: [&str; 10] = ["--senders", "1", "--warm-up", "0s", "--duration", "3s", "--settle", "10s", "--later", "200ms"];
+const TALK: [&str; 8] = ["--warm-up", "0s", "--duration", "3s", "--settle", "10s", "--later", "200ms"];
 /// A post every five milliseconds, a third of them in each room.
-const STEADILY: &[&str] = &["--rate", "200"];
+const STEADILY: &[&str] = &["--rate", "200", "--senders", "1"];
 /// So that several posts of one sender wait at any time, however quick the server is.
-const IN_HEAPS: &[&str] = &["--closed-loop", "--outstanding", "8"];
+const IN_HEAPS: &[&str] = &["--closed-loop", "--outstanding", "8", "--senders", "1"];
+/// All that belongs to a conversation, of everybody.
+const IN_CONVERSATION: &[&str] = &["--mix", "talk", "--rate", "400"];
 /// For everything: a debug build on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -45,6 +47,15 @@ impl Said {
     fn is_broken_by(&self, breach: &str) {
         assert!(self.found(breach) > 0, "{breach} went unseen: {}", self.text);
         assert_eq!(self.exit, 1, "{}", self.text);
+    }
+
+    /// Everything was said and done, and nothing is wrong with it.
+    #[track_caller]
+    fn conversed(&self) {
+        assert_eq!(self.exit, 0, "{}", self.text);
+        let number = |name: &str| self.report["verdict"][name].as_u64().unwrap();
+        assert!(number("acknowledged") > 300 && number("deeds_acknowledged") > 100, "hardly anything was done: {}", self.text);
+        assert_eq!(self.report["settled"], true, "{}", self.text);
     }
 
     #[track_caller]
@@ -137,8 +148,8 @@ fn verdict_of(pace: &[&str], faults: &str) -> Said {
 }
 
 /// The same with `kill -9` of the server in the midst of it.
-fn verdict_through_a_kill(faults: &str) -> Said {
-    let (mut server, mut swarm) = Swarm::meets(faults, STEADILY);
+fn verdict_through_a_kill(pace: &[&str], faults: &str) -> Said {
+    let (mut server, mut swarm) = Swarm::meets(faults, pace);
     swarm.talks();
     server.kill();
     server.begin_anew(faults);
@@ -152,14 +163,14 @@ fn a_server_that_keeps_its_promises_passes() {
 
 #[test]
 fn a_server_that_is_killed_and_keeps_its_promises_passes() {
-    let said = verdict_through_a_kill("");
+    let said = verdict_through_a_kill(STEADILY, "");
     said.holds();
     assert!(said.report["reconnects"].as_u64().unwrap() > 0, "nobody noticed the kill: {}", said.text);
 }
 
 #[test]
 fn an_acknowledgement_before_the_commit_is_noticed_after_a_kill() {
-    verdict_through_a_kill("persistence.ack_before_commit").is_broken_by("lost");
+    verdict_through_a_kill(STEADILY, "persistence.ack_before_commit").is_broken_by("lost");
 }
 
 #[test]
@@ -186,4 +197,28 @@ fn an_event_without_its_rows_is_noticed() {
 #[test]
 fn a_number_that_is_skipped_is_noticed() {
     verdict("store.burn_number:3").is_broken_by("gap");
+}
+
+#[test]
+fn a_conversation_with_a_server_that_keeps_its_promises_passes() {
+    verdict_of(IN_CONVERSATION, "").conversed();
+}
+
+#[test]
+fn a_conversation_through_a_kill_passes() {
+    let said = verdict_through_a_kill(IN_CONVERSATION, "");
+    said.conversed();
+    assert!(said.report["reconnects"].as_u64().unwrap() > 0, "nobody noticed the kill: {}", said.text);
+}
+
+#[test]
+fn a_conversation_with_a_server_that_acknowledges_too_early_is_noticed_after_a_kill() {
+    let said = verdict_through_a_kill(IN_CONVERSATION, "persistence.ack_before_commit");
+    assert_eq!(said.exit, 1, "{}", said.text);
+}
+
+#[test]
+fn a_conversation_with_events_without_their_rows_is_noticed() {
+    let said = verdict_of(IN_CONVERSATION, "room.drop_fanout:3");
+    assert_eq!(said.exit, 1, "{}", said.text);
 }
