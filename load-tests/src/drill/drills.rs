@@ -24,6 +24,8 @@ pub struct Drill {
     /// Its own promises, when the swarm has finished.
     pub after: fn(&mut Scene<'_>, &Report),
     pub text_bytes: usize,
+    /// The swarm does all that belongs to a conversation, instead of only posting.
+    pub converses: bool,
     pub through_proxy: bool,
     pub small_disk: bool,
     pub is_baseline: bool,
@@ -52,10 +54,25 @@ const NOTHING: Drill = Drill {
     act: |_| Ok(()),
     after: |_, _| {},
     text_bytes: 64,
+    converses: false,
     through_proxy: false,
     small_disk: false,
     is_baseline: false,
 };
+
+/// A drill of panics at one place in the midst of a conversation: that it goes on, and is right. How long others wait is told by the drills of posts.
+macro_rules! talk_panic_drill {
+    ($name:literal, $about:literal, $point:literal, $kind:expr, $struck:expr) => {
+        Drill {
+            name: $name,
+            about: $about,
+            lasts: |set| PANIC_EVERY * set.times + AROUND * 2,
+            act: |scene| panics::strike(scene, Strike { point: $point, kind: $kind, struck: $struck, every: PANIC_EVERY }),
+            converses: true,
+            ..NOTHING
+        }
+    };
+}
 
 /// A drill of panics at one place, and who is struck by them.
 macro_rules! panic_drill {
@@ -206,6 +223,67 @@ pub const ALL: &[Drill] = &[
         text_bytes: 4096,
         act: slow_reader,
         after: |scene, _| sockets_stayed(scene, 0),
+        ..NOTHING
+    },
+    Drill {
+        name: "talk",
+        about: "no fault, but all that belongs to a conversation: the drills below are this with a fault",
+        lasts: |_| SECOND * 15,
+        act: |scene| {
+            scene.outcome.done = "no fault".into();
+            Ok(())
+        },
+        converses: true,
+        ..NOTHING
+    },
+    Drill {
+        name: "talk-kill",
+        about: "kill -9 of the server, again and again",
+        lasts: |set| KILL_EVERY * set.times + AROUND * 2,
+        act: kill,
+        converses: true,
+        ..NOTHING
+    },
+    talk_panic_drill!("talk-panic-room", "a panic in a room", "room.panic", Some("room"), Struck::ItsRoom),
+    talk_panic_drill!(
+        "talk-panic-persistence",
+        "a panic in a persistence actor",
+        "persistence.panic",
+        Some("persistence"),
+        Struck::Refused
+    ),
+    talk_panic_drill!("talk-panic-relay", "a panic in a relay", "relay.panic", Some("relay"), Struck::Closed),
+    Drill {
+        name: "talk-locked",
+        about: "another process holds SQLite's write lock",
+        databases: SQLITE,
+        act: locked,
+        converses: true,
+        ..NOTHING
+    },
+    Drill {
+        name: "talk-stopped",
+        about: "MariaDB is stopped and started again",
+        databases: MARIA,
+        act: stopped,
+        converses: true,
+        ..NOTHING
+    },
+    Drill {
+        name: "talk-commits-lost",
+        about: "connections end at COMMIT, before or after it arrived",
+        databases: MARIA,
+        through_proxy: true,
+        act: commits_lost,
+        converses: true,
+        ..NOTHING
+    },
+    Drill {
+        name: "talk-killed",
+        about: "KILL on all connections of the server, five times a second",
+        databases: MARIA,
+        act: connections_killed,
+        converses: true,
         ..NOTHING
     },
 ];

@@ -160,7 +160,7 @@ fn settings(cli: &Cli) -> Result<Settings, Failed> {
         server: cli.programs.join("hubbub"),
         swarm: cli.programs.join("hubbub-swarm"),
         folder,
-        load: Load { bots: cli.bots, room_size: 4, rate: cli.rate, text_bytes: 64 },
+        load: Load { bots: cli.bots, room_size: 4, rate: cli.rate, text_bytes: 64, converses: None },
         times,
         outage: Duration::from_secs(outage),
         slack: Duration::from_millis(1000),

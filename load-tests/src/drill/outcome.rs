@@ -13,6 +13,8 @@ pub struct Outcome {
     pub acknowledged: u64,
     /// Lost, duplicated, reordered, ghosts, gaps, disagreed.
     pub findings: [u64; 6],
+    /// Undone, differs, miscounted, shown, overheard; where people do more than post.
+    pub conversation: Option<[u64; 5]>,
     /// From each injection (or, for outages, from their end) to the next accepted post.
     pub recoveries: Vec<Duration>,
     /// From each panic until the actor runs again.
@@ -36,6 +38,7 @@ pub struct Outcome {
 
 /// The kinds of findings in the order of the table, as the swarm names them.
 pub const FINDINGS: [&str; 6] = ["lost", "duplicated", "reordered", "ghost", "gap", "disagreed"];
+pub const CONVERSATION: [&str; 5] = ["undone", "differs", "miscounted", "shown", "overheard"];
 
 impl Outcome {
     /// A promise that must hold.
@@ -70,14 +73,15 @@ impl Outcome {
 /// The table in Markdown: readable on a terminal, too.
 pub fn table(outcomes: &[Outcome]) -> String {
     let mut text = String::from(
-        "| Drill | Database | Result | What happened | Acknowledged | l/d/r/g/g/d | Recovery, longest (median) | Delivered p50 / p99 | Reconnects | Memory at most | Stolen | Took |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| Drill | Database | Result | What happened | Acknowledged | l/d/r/g/g/d | u/d/m/s/o | Recovery, longest (median) | Delivered p50 / p99 | Reconnects | Memory at most | Stolen | Took |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for outcome in outcomes {
         let findings = outcome.findings.map(|count| count.to_string()).join("/");
+        let more = outcome.conversation.map_or_else(|| "–".into(), |counts| counts.map(|count| count.to_string()).join("/"));
         let delivered = outcome.delivered.map_or_else(|| "–".into(), |(p50, p99)| format!("{p50:.0} / {p99:.0} ms"));
         text += &format!(
-            "| {} | {} | {} | {} | {} | {findings} | {} | {delivered} | {} | {} MiB | {:.0} % | {:.0} s |\n",
+            "| {} | {} | {} | {} | {} | {findings} | {more} | {} | {delivered} | {} | {} MiB | {:.0} % | {:.0} s |\n",
             outcome.drill,
             outcome.database,
             if outcome.held() { "held" } else { "**BROKEN**" },

@@ -4,7 +4,7 @@
 use crate::database::{Database, Kind};
 use crate::drills::Drill;
 use crate::host::Ticks;
-use crate::outcome::{FINDINGS, Outcome};
+use crate::outcome::{CONVERSATION, FINDINGS, Outcome};
 use crate::panics::{Actor, Panic};
 use crate::server::{self, Place, Server};
 use crate::swarm::{Load, Percentiles, Report, Swarm};
@@ -112,9 +112,12 @@ fn raise(
     };
     let server = Server::start(place)?;
     let witness = Witness::start(&server.url())?;
-    let load = Load { text_bytes: drill.text_bytes, ..set.load };
+    let converses = drill.converses.then(|| set.outage + Duration::from_secs(3));
+    let load = Load { text_bytes: drill.text_bytes, converses, ..set.load };
     let swarm = Swarm::start(&set.swarm, folder, &server.url(), load, (drill.lasts)(set))?;
     let folder = folder.to_owned();
+    let mut outcome = outcome;
+    outcome.conversation = drill.converses.then_some([0; 5]);
     let mut scene = Scene { set, server, witness, database, folder, outcome, baseline, panics: Vec::new(), admin: None };
     if let Some(breach) = &set.breach {
         scene.arm(breach, u64::from(u32::MAX))?;
@@ -217,13 +220,27 @@ impl Scene<'_> {
         }
         let (sent, acknowledged) = (report.counts.sent, report.counts.acknowledged);
         outcome.must(report.settled, || "not everything was answered and delivered in the end".into());
-        outcome.must(sent == acknowledged, || format!("{sent} posts sent, {acknowledged} acknowledged in the end"));
+        let refused = report.verdict.as_ref().map_or(0, |verdict| verdict.refused);
+        // Who only posts is in the room all the time.
+        let may_be_refused = if outcome.conversation.is_some() { refused } else { 0 };
+        outcome.must(sent == acknowledged + may_be_refused, || {
+            format!("{sent} posts sent, {acknowledged} acknowledged in the end, {refused} refused")
+        });
         outcome.must(report.given_up.is_empty(), || format!("bots stay away: {:?}", report.given_up.first()));
         let Some(verdict) = &report.verdict else {
             outcome.broken.push("the swarm did not judge".into());
             return;
         };
-        outcome.findings = FINDINGS.map(|name| verdict.findings.counts.get(name).copied().unwrap_or(0));
+        let count = |name: &str| verdict.findings.counts.get(name).copied().unwrap_or(0);
+        outcome.findings = FINDINGS.map(count);
+        if let Some(conversation) = &mut outcome.conversation {
+            *conversation = CONVERSATION.map(count);
+            let (deeds, acknowledged) = (verdict.deeds, verdict.deeds_acknowledged);
+            outcome
+                .notes
+                .push(format!("{acknowledged} of {deeds} other deeds acknowledged, {refused} posts of who was out refused"));
+            outcome.must(acknowledged * 2 > deeds, || format!("only {acknowledged} of {deeds} deeds were acknowledged"));
+        }
         let total: u64 = verdict.findings.counts.values().sum();
         outcome.must(total == 0, || format!("the swarm found {total} breaches, such as {:?}", verdict.findings.examples.first()));
         let (unanswered, stored) = (verdict.unanswered, verdict.stored);

@@ -18,6 +18,8 @@ pub struct Load {
     pub room_size: usize,
     pub rate: f64,
     pub text_bytes: usize,
+    /// More than posts, and then how long after its answer a block holds at the latest: an outage may be in between.
+    pub converses: Option<Duration>,
 }
 
 /// See the module. Dropped, it is killed.
@@ -62,6 +64,10 @@ pub struct Percentiles {
 #[derive(Debug, Deserialize)]
 pub struct Verdict {
     pub acknowledged: u64,
+    /// For good: who was out of the room.
+    pub refused: u64,
+    pub deeds: u64,
+    pub deeds_acknowledged: u64,
     pub unanswered: u64,
     pub stored: u64,
     pub findings: Findings,
@@ -92,6 +98,9 @@ impl Swarm {
         command.args(["--bots", &load.bots.to_string(), "--room-size", &load.room_size.to_string()]);
         command.args(["--rate", &load.rate.to_string(), "--text-bytes", &load.text_bytes.to_string()]);
         command.args(["--warm-up", &seconds(WARM_UP), "--duration", &seconds(duration), "--settle", &seconds(SETTLE)]);
+        if let Some(felt_within) = load.converses {
+            command.args(["--mix", "talk", "--felt-within", &seconds(felt_within)]);
+        }
         command.args(["--journal", &JOURNAL_MAX.to_string()]);
         command.arg("--cast").arg(folder.join("cast.json")).arg("--json").arg(folder.join("swarm.json"));
         command.arg("--ledger").arg(folder.join("ledger.json"));

@@ -77,7 +77,7 @@ pub struct Meter {
     pub refusals: BTreeMap<String, u64>,
     /// From the time a deed was meant for to its answer, by its kind.
     pub deeds: BTreeMap<&'static str, Latency>,
-    /// The same of posts that mention the whole room.
+    /// The same of posts that mention the whole room; they are not in `to_ack`.
     pub mentioning: Option<Latency>,
 }
 
@@ -116,6 +116,8 @@ impl Meter {
 
     /// A post that mentions the whole room was acknowledged.
     pub fn mentioned(&mut self, meant: Duration, now: Duration) {
+        self.counts.acknowledged += 1;
+        self.measured.0 += u64::from(self.inside(now));
         if self.inside(meant) {
             self.mentioning = self.mentioning.take().or_else(Latency::new);
             self.mentioning.iter_mut().for_each(|latency| latency.record(now.saturating_sub(meant)));

@@ -161,9 +161,10 @@ impl Listener for Records {
         let meant = self.meant.get(place.room).and_then(|room| room.get(place.member)?.get(n as usize));
         if let Some(meant) = meant.copied() {
             let since = self.since(now);
-            self.meter.acknowledged(meant, since);
             if self.mentions(n) {
                 self.meter.mentioned(meant, since);
+            } else {
+                self.meter.acknowledged(meant, since);
             }
         }
         if self.release == Release::Acknowledged {
