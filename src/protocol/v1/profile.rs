@@ -31,7 +31,7 @@ pub struct Status {
 }
 
 impl Status {
-    fn from_now(self, now: Timestamp) -> Result<profile::Status, Fault> {
+    fn checked(self, now: Timestamp) -> Result<profile::Status, Fault> {
         let emoji = self.emoji.as_deref().map(Emoji::parse).transpose()?;
         profile::Status::from_now(StatusText::parse(&self.text)?, emoji, self.until, now)
     }
@@ -143,7 +143,7 @@ impl ChangeProfile {
             display_name: display_name.as_deref().map(DisplayName::parse).transpose()?,
             invisible,
             about: about.map(|about| About::parse(&about.unwrap_or_default())).transpose()?,
-            status: status.map(|status| status.map(|status| status.from_now(now)).transpose()).transpose()?,
+            status: status.map(|status| status.map(|status| status.checked(now)).transpose()).transpose()?,
             time_zone: time_zone.map(|zone| zone.as_deref().map(TimeZone::parse).transpose()).transpose()?,
         })
     }
