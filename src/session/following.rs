@@ -221,13 +221,19 @@ impl Core {
         };
         let shared = &self.thread.shared;
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
-        let member = (open.actor.user, View { sight: behind.sight, hidden: open.hidden.clone() });
+        let hidden = open.hidden.clone();
+        let member = (open.actor.user, View { sight: behind.sight, hidden: hidden.clone() });
         let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target, max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
             match page {
                 Ok(page) => {
-                    open.queue.was_read(turn, Some(page));
+                    // Read for who saw other people than the person does now, it is not to be shown.
+                    let as_now = hidden == open.hidden;
+                    open.queue.was_read(turn, as_now.then_some(page));
+                    if !as_now {
+                        open.queue.add(turn);
+                    }
                     core.read_on(ctx);
                 }
                 // The membership has ended, of which the relay has not heard yet.
@@ -293,7 +299,10 @@ impl Core {
     pub(super) fn hide(&mut self, hidden: Hidden) {
         if let Some(open) = &mut self.open {
             self.thread.shared.relay.hide(open.seat, &hidden);
-            open.hidden = hidden;
+            if open.hidden != hidden {
+                open.queue.read_again();
+                open.hidden = hidden;
+            }
         }
     }
 

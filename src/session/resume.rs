@@ -109,6 +109,11 @@ impl Queue {
         self.ready.extend(page.map(|page| (turn, page)));
     }
 
+    /// What was read and not sent is not as it is to be shown any more: it is read again.
+    pub fn read_again(&mut self) {
+        self.waiting.extend(self.ready.drain(..).map(|(turn, _)| turn));
+    }
+
     /// The next page to send.
     pub fn next_to_send(&mut self) -> Option<(Turn, Changes)> {
         self.ready.pop_front()
@@ -168,5 +173,16 @@ mod tests {
         queue.was_read(turns[1], None);
         queue.was_read(turns[2], None);
         assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn a_page_that_waits_can_be_given_up_and_read_again() {
+        let mut queue = Queue::default();
+        let turn = Turn { room: RoomId::generate(), number: 1 };
+        queue.add(turn);
+        queue.next_to_read(1);
+        queue.was_read(turn, Some(Changes { room: turn.room, from: Revision(1), to: Revision(2), items: Vec::new() }));
+        queue.read_again();
+        assert_eq!((queue.next_to_send(), queue.next_to_read(1)), (None, Some(turn)));
     }
 }

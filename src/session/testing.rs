@@ -11,12 +11,12 @@ use crate::delivery::handle::{RelayHandle, Relays};
 use crate::delivery::relay::{LocalRelay, Start};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{ClientId, Epoch, LoginId, RoomId, SessionId, UserId};
-use crate::domain::message::{Changes, Item, Message, Post};
-use crate::domain::order::{Revision, Seq};
+use crate::domain::message::{Changes, Item, Post};
+use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
-use crate::domain::time::{Clock, Timestamp};
+use crate::domain::time::Clock;
 use crate::domain::user::Actor;
-use crate::policy::{Hidden, Sight, View};
+use crate::policy::{Hidden, Sight, View, seen_item};
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
@@ -38,6 +38,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 mod rejoin;
+mod rooms;
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -74,6 +75,8 @@ pub(super) struct Fake {
     pub(super) panic_on_command: Cell<bool>,
     /// Why the head of a person's stream is not told.
     pub(super) head_refused: Cell<Option<Fault>>,
+    /// Whom everybody turns out to block with the next page of their stream.
+    pub(super) hides: Cell<Option<UserId>>,
     pub(super) log: RefCell<Vec<&'static str>>,
 }
 
@@ -110,6 +113,7 @@ impl Fake {
             rejoins: Cell::new(false),
             panic_on_command: Cell::new(false),
             head_refused: Cell::new(None),
+            hides: Cell::new(None),
             log: RefCell::default(),
         })
     }
@@ -123,41 +127,6 @@ impl Fake {
 
     pub(super) fn token(&self, token: &str, proof: Result<Proof, Refusal>) {
         self.people.borrow_mut().insert(token.to_owned(), proof);
-    }
-
-    /// A room that everybody may read, with so many messages.
-    pub(super) fn room(&self, messages: u64) -> RoomId {
-        let room = RoomId::generate();
-        let sight = Sight { from_seq: Seq(1), joined_revision: Revision(0) };
-        self.rooms.borrow_mut().insert(room, FakeRoom { sight, items: Vec::new(), relays: Vec::new() });
-        for _ in 0..messages {
-            self.say(room, UserId::generate(), ClientId::generate(), "before");
-        }
-        room
-    }
-
-    /// Commits a message and has it delivered.
-    pub(super) fn say(&self, room: RoomId, author: UserId, client_id: ClientId, text: &str) -> Posted {
-        let mut rooms = self.rooms.borrow_mut();
-        let kept = rooms.get_mut(&room).unwrap();
-        let number = kept.items.len() as u64 + 1;
-        let created_at = Timestamp::UNIX_EPOCH;
-        let item = Item::Message(Message {
-            room,
-            seq: Seq(number),
-            revision: Revision(number),
-            author,
-            client_id,
-            text: text.to_owned(),
-            created_at,
-            more: None,
-        });
-        kept.items.push(item.clone());
-        let changes = Changes { room, from: Revision(number - 1), to: Revision(number), items: vec![item] };
-        let envelope = Arc::new(Envelope::new(changes));
-        kept.relays.iter().for_each(|relay| relay.deliver(Arc::clone(&envelope)).unwrap());
-        self.newest.replace(Some(envelope));
-        Posted { room, seq: Seq(number), revision: Revision(number), created_at, repeat: false }
     }
 
     fn note(&self, what: &'static str) {
@@ -190,7 +159,8 @@ impl Neighbours for Shown {
     }
 
     fn user_changes(&self, _: UserId, from: Revision, _: PageMax) -> Promise<UserPage> {
-        now(Ok(UserPage { changes: UserChanges { from, to: from.next(), items: Vec::new() }, hidden: None }))
+        let hidden = self.0.hides.get().map(|user| Hidden::of(vec![user]));
+        now(Ok(UserPage { changes: UserChanges { from, to: from.next(), items: Vec::new() }, hidden }))
     }
 
     fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
@@ -221,7 +191,14 @@ impl Neighbours for Shown {
         }
     }
 
-    fn room_changes(&self, room: RoomId, _: (UserId, View), from: Revision, head: Revision, max: PageMax) -> Promise<Changes> {
+    fn room_changes(
+        &self,
+        room: RoomId,
+        (_, view): (UserId, View),
+        from: Revision,
+        head: Revision,
+        max: PageMax,
+    ) -> Promise<Changes> {
         self.0.pages.set(self.0.pages.get() + 1);
         if let Some(fault) = self.0.page_refused.take() {
             return now(Err(fault.into()));
@@ -233,7 +210,8 @@ impl Neighbours for Shown {
         let to = head.0.min(from.0 + max.rows as u64);
         let rooms = self.0.rooms.borrow();
         let items = rooms[&room].items.iter().filter(|item| item.revision() > from && item.revision().0 <= to);
-        now(Ok(Changes { room, from, to: Revision(to), items: items.cloned().collect() }))
+        let items = items.cloned().filter_map(|item| seen_item(item, &view.hidden));
+        now(Ok(Changes { room, from, to: Revision(to), items: items.collect() }))
     }
 
     fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>> {

@@ -149,6 +149,23 @@ async fn whoever_left_and_came_back_since_the_room_answered_is_told_to_subscribe
 }
 
 #[actix::test]
+async fn a_page_that_was_asked_for_before_the_news_of_a_block_shows_nothing_of_the_blocked_behind_it() {
+    let listener = Listener::start().await;
+    listener.fake.person("ann");
+    let (room, bob) = (listener.fake.room(2), UserId::generate());
+    listener.fake.say(room, bob, ClientId::generate(), "psst");
+    listener.fake.hides.set(Some(bob));
+    let mut ann = listener.connect().await;
+    // Behind in both, so both are read at once.
+    let rooms = json!([{ "room": room, "cursor": 2 }]);
+    ann.command("hello", json!({ "token": "ann", "epoch": listener.fake.epoch, "user_cursor": 2, "rooms": rooms })).await;
+    assert_eq!(ann.json().await["ok"]["user_head"], json!(3));
+    assert_eq!(ann.json().await["user_changes"]["to"], json!(3), "the news comes first");
+    let changes = ann.json().await["changes"].clone();
+    assert_eq!((&changes["to"], &changes["items"][0]["message"]["hidden"]), (&json!(3), &json!(true)), "{changes}");
+}
+
+#[actix::test]
 async fn a_cursor_that_cannot_be_continued_is_reset_with_its_reason() {
     let listener = Listener::start_with(|config| config.resume.max_changes = 4).await;
     listener.fake.person("ann");
