@@ -196,6 +196,19 @@ mod tests {
     }
 
     #[test]
+    fn deeds_and_posts_that_mention_the_room_have_times_of_their_own() {
+        let mut meter = Meter::new(MS * 100, MS * 100).unwrap();
+        for meant in [99, 100, 150] {
+            meter.did("edit", MS * meant, MS * (meant + 3));
+            meter.mentioned(MS * meant, MS * (meant + 7));
+        }
+        let (edits, mentions) = (meter.deeds["edit"].percentiles(), meter.mentioning.as_ref().unwrap().percentiles());
+        assert_eq!((edits.count, mentions.count, meter.to_ack.percentiles().count), (2, 2, 0), "those meant inside the window");
+        assert!((2.9..3.1).contains(&edits.max_ms) && (6.9..7.1).contains(&mentions.max_ms));
+        assert_eq!((meter.counts.acknowledged, meter.measured.0), (3, 3), "they are posts, too");
+    }
+
+    #[test]
     fn what_takes_longer_than_can_be_told_counts_as_the_longest() {
         let mut meter = Meter::new(Duration::ZERO, MS).unwrap();
         meter.acknowledged(Duration::ZERO, Duration::from_secs(1000));
