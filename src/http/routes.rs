@@ -158,7 +158,9 @@ routes! {
     head   "/"                                         => docs::front;
     get    "/api/v1/openapi.json"                      => openapi::document;
     get    "/docs"                                     => docs::redirect;
+    head   "/docs"                                     => docs::redirect;
     get    "/docs/{file:.*}"                           => docs::file;
+    head   "/docs/{file:.*}"                           => docs::file;
 }
 
 /// Is it a page for people, which the OpenAPI document says nothing of?

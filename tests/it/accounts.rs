@@ -323,7 +323,7 @@ async fn every_answer_has_its_id_and_headers_and_every_refusal_is_a_problem_docu
             assert_eq!(body["code"], code, "{method} {path}");
             assert_eq!(body["request_id"], header(&headers, "x-request-id"), "{method} {path}");
         }
-        let allow = if path == "/api/v1/me" { "DELETE, GET, PATCH" } else { "GET" };
+        let allow = if path == "/api/v1/me" { "DELETE, GET, PATCH" } else { "GET, HEAD" };
         let expected = if code == "method_not_allowed" { allow } else { "" };
         assert_eq!(header(&headers, "allow"), expected, "{method} {path}");
     }

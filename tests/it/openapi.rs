@@ -33,6 +33,8 @@ async fn the_bare_address_leads_a_browser_to_the_documentation_and_nothing_else_
     let answered = |status: u16, location: &str, allow: &str| (status, location.to_owned(), allow.to_owned());
     for method in [Method::GET, Method::HEAD] {
         assert_eq!(ask(method.clone(), "/").await, answered(303, "/docs", ""));
+        assert_eq!(ask(method.clone(), "/docs").await, answered(308, "/docs/", ""));
+        assert_eq!(ask(method.clone(), "/docs/").await, answered(200, "", ""));
         assert_eq!(ask(method, "/nowhere").await, answered(404, "", ""));
     }
     assert_eq!(ask(Method::POST, "/").await, answered(405, "", "GET, HEAD"));
