@@ -63,13 +63,20 @@ impl Operation for Register {
             if let Some(known) = users::profile(db, self.user.id).await? {
                 return Ok(known.user);
             }
-            let admin = match &self.invitation {
-                Some(hash) => self.admin | consume(db, hash, self.user.now).await?,
-                None => self.admin,
+            let invited = match &self.invitation {
+                Some(hash) => Some(consume(db, hash, self.user.now).await?),
+                None => None,
             };
-            let user = users::insert(db, &self.user, admin).await?;
-            if self.admin {
-                audit::write(db, &AuditEntry::new(self.user.now, None, AuditAction::AdminGranted).to(user.id)).await?;
+            let by_invitation = invited.filter(|invitation| invitation.admin);
+            let user = users::insert(db, &self.user, self.admin || by_invitation.is_some()).await?;
+            if user.admin {
+                // Whoever invited them has granted it; on the command line the operator.
+                let by = by_invitation.as_ref().map(|invitation| invitation.created_by);
+                let mut granted = AuditEntry::new(self.user.now, by, AuditAction::AdminGranted).to(user.id);
+                if let Some(invitation) = by_invitation {
+                    granted = granted.namely(invitation.id.to_string());
+                }
+                audit::write(db, &granted).await?;
             }
             if let Some(login) = &self.login {
                 logins::insert(db, user.id, login).await?;
@@ -231,8 +238,8 @@ pub async fn list(db: &mut Db, after: Option<RegistrationId>, limit: usize) -> R
     Ok((rows.into_iter().map(Registration::try_from).collect::<Result<_, _>>()?, more))
 }
 
-/// Uses an invitation once and tells whether it makes administrators.
-async fn consume(db: &mut Db, secret_hash: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+/// Uses an invitation once.
+async fn consume(db: &mut Db, secret_hash: &[u8; 32], now: Timestamp) -> Result<Registration, StoreError> {
     let valid = registrations::table
         .filter(registrations::secret_hash.eq(secret_hash.as_slice()))
         .filter(registrations::uses.lt(registrations::max_uses).and(registrations::expires_at.gt(at(now))));
@@ -240,8 +247,9 @@ async fn consume(db: &mut Db, secret_hash: &[u8; 32], now: Timestamp) -> Result<
     if each!(db, |c| query.execute(c).await)? != 1 {
         return Err(Fault::InvitationInvalid.into());
     }
-    let query = registrations::table.select(registrations::admin).filter(registrations::secret_hash.eq(secret_hash.as_slice()));
-    Ok(each!(db, |c| query.first(c).await)?)
+    let query = registrations::table.select(COLUMNS).filter(registrations::secret_hash.eq(secret_hash.as_slice()));
+    let row: Row = each!(db, |c| query.first(c).await)?;
+    row.try_into()
 }
 
 pub(super) async fn delete_expired(db: &mut Db, now: Timestamp) -> Result<(), StoreError> {
@@ -319,9 +327,23 @@ mod tests {
         let at = TestStore::open().await;
         let mut made = invitation(1);
         made.registration.admin = true;
+        let (inviter, id) = (made.registration.created_by, made.registration.id);
         at.run(made).await.unwrap();
         let unknown = Register { invitation: Some([4; 32]), ..register("ann", now()) };
         assert_eq!(at.run(unknown).await.unwrap_err(), StoreError::Refused(Fault::InvitationInvalid));
-        assert!(at.run(register("ann", now())).await.unwrap().admin);
+        let ann = at.run(register("ann", now())).await.unwrap();
+        assert!(ann.admin);
+        let of_operator = Register { admin: true, invitation: None, ..register("bob", now() + Duration::minutes(1)) };
+        let bob = at.run(of_operator.clone()).await.unwrap();
+        at.run(of_operator).await.unwrap();
+        at.run(Register { invitation: None, ..register("cem", now()) }).await.unwrap();
+        let granted = audit::Wanted { action: Some(AuditAction::AdminGranted), ..audit::Wanted::default() };
+        let page = at.store.read(move |db| Box::pin(audit::page(db, granted, audit::Order::Newest(None), 10))).await.unwrap();
+        let entries = page.items.into_iter().map(|entry| (entry.actor, entry.subject, entry.detail));
+        // The newest first; the second run has not granted it again.
+        assert_eq!(
+            entries.collect::<Vec<_>>(),
+            [(None, Some(bob.id), None), (Some(inviter), Some(ann.id), Some(id.to_string()))]
+        );
     }
 }
