@@ -404,10 +404,10 @@ impl Core {
         }
     }
 
-    /// When the server stops a socket closes once its posts have been answered; whatever else is open begins anew elsewhere.
-    fn close_if_drained(&mut self) {
+    /// When the server stops a socket closes once everything that was asked over it has been answered.
+    pub(super) fn close_if_drained(&mut self) {
         let drained = match &self.open {
-            Some(open) => open.draining && open.posting.is_idle(),
+            Some(open) => open.draining && open.in_flight == 0,
             None => self.thread.shared.gate.is_closed(),
         };
         if drained {

@@ -119,12 +119,6 @@ impl Posting {
         }
         Answered { replies, next }
     }
-
-    /// Whether no post waits for an answer.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.lines.values().all(|line| line.under_way.is_empty())
-    }
 }
 
 impl Line {

@@ -25,6 +25,7 @@ impl Core {
                 open.in_flight = open.in_flight.saturating_sub(1);
             }
             then(core, ctx, answer);
+            core.close_if_drained();
         });
     }
 

@@ -25,6 +25,7 @@ use crate::supervision::policy::{RestartClass, RestartPolicy};
 use crate::supervision::tree::Supervisor;
 use actix_http::{HttpService, Request, Response};
 use actix_service::{Service, ServiceFactory, fn_service};
+use futures_util::{FutureExt, future::OptionFuture};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -73,6 +74,8 @@ pub(super) struct Fake {
     /// Whoever subscribes next leaves and comes back right behind the room's answer, which they get after the relay knows it.
     pub(super) rejoins: Cell<bool>,
     pub(super) panic_on_command: Cell<bool>,
+    /// The next act is answered behind this.
+    pub(super) held_act: RefCell<Option<oneshot::Receiver<()>>>,
     /// Why the head of a person's stream is not told.
     pub(super) head_refused: Cell<Option<Fault>>,
     /// Whom everybody turns out to block with the next page of their stream.
@@ -112,6 +115,7 @@ impl Fake {
             busy_attach: Cell::new(false),
             rejoins: Cell::new(false),
             panic_on_command: Cell::new(false),
+            held_act: RefCell::default(),
             head_refused: Cell::new(None),
             hides: Cell::new(None),
             log: RefCell::default(),
@@ -236,7 +240,8 @@ impl Neighbours for Shown {
 
     fn act(&self, _: Actor, act: Act) -> Promise<Done> {
         self.0.note(Act::NAMES[act.number()]);
-        now(Ok(Done::Nothing {}))
+        let held = self.0.held_act.take();
+        Box::pin(OptionFuture::from(held).map(|_| Ok(Done::Nothing {})))
     }
 
     fn connected(&self, _: SessionId, _: UserId, _: &RelayHandle) {

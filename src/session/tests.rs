@@ -338,6 +338,9 @@ async fn a_server_that_stops_tells_everybody_and_answers_what_is_under_way() {
     let mut silent = listener.connect().await;
     listener.fake.hold_posts.set(true);
     let post = ann.command("post", json!({ "room": room, "client_id": ClientId::generate(), "text": "x" })).await;
+    let (read_now, held_read) = tokio::sync::oneshot::channel();
+    listener.fake.held_act.replace(Some(held_read));
+    let read = ann.command("read", json!({"room": room, "seq": 1})).await;
     let ping = ann.command("ping", json!({})).await;
     assert_eq!(ann.json().await["ref"], json!(ping));
     listener.gate.close();
@@ -347,6 +350,9 @@ async fn a_server_that_stops_tells_everybody_and_answers_what_is_under_way() {
     let held = listener.fake.held.borrow_mut().pop().unwrap();
     held.answer.send(Err(Fault::Unavailable.into())).unwrap();
     assert_eq!(ann.json().await["ref"], json!(post));
+    // Whatever else was asked is waited for, too.
+    read_now.send(()).unwrap();
+    assert_eq!(ann.json().await["ref"], json!(read));
     assert_eq!(ann.close_code().await, code(Close::Draining));
     assert_eq!(silent.close_code().await, code(Close::Draining));
     drop((ann, silent));
