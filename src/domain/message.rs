@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::ids::{ClientId, RoomId, UserId};
 use super::member::Member;
 use super::order::{Revision, Seq};
+use super::report::Suspicion;
 use super::room::Room;
 use super::text::{MessageText, Reason};
 use super::time::Timestamp;
@@ -27,6 +28,8 @@ pub struct Post {
     pub verdict: Result<(), Fault>,
     /// Somebody may have to be notified of it; its room says so.
     pub notifies: bool,
+    /// Moderators are to hear of it if it is stored; its room says so.
+    pub suspicion: Option<Box<Suspicion>>,
 }
 
 /// A post as somebody writes it.
@@ -57,13 +60,14 @@ impl Post {
         };
         let details = Details { thread, quote, ..Details::default() };
         let details = (details != Details::default()).then(|| Box::new(details));
-        Ok(Self { author, client_id, text, details, forward, verdict: Ok(()), notifies: false })
+        Ok(Self { details, forward, ..Self::plain(author, client_id, text) })
     }
 
     /// A text and nothing else.
     #[must_use]
     pub fn plain(author: UserId, client_id: ClientId, text: MessageText) -> Self {
-        Self { author, client_id, text, details: None, forward: None, verdict: Ok(()), notifies: false }
+        let (details, forward, verdict) = (None, None, Ok(()));
+        Self { author, client_id, text, details, forward, verdict, notifies: false, suspicion: None }
     }
 }
 
@@ -275,6 +279,22 @@ pub struct ThreadChange {
     pub thread: Thread,
 }
 
+/// What filters and the hook say of a text that is to replace another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// May it be said?
+    pub verdict: Result<(), Fault>,
+    /// Moderators are to hear of it if it is stored.
+    pub suspicion: Option<Suspicion>,
+    /// The revision of the room's filters that were asked; once it has another, they are asked again.
+    pub filters_revision: Revision,
+}
+
+impl Findings {
+    /// Nobody was asked yet.
+    pub const NOT_YET: Self = Self { verdict: Ok(()), suspicion: None, filters_revision: Revision::ZERO };
+}
+
 /// A change of a message that somebody asks for. Decided and carried out inside one transaction; sets a state, so a repeat changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageChange {
@@ -284,8 +304,8 @@ pub enum MessageChange {
         text: MessageText,
         /// Whom it mentions.
         mentions: Mentions,
-        /// What was found out about the text before the room was asked.
-        verdict: Result<(), Fault>,
+        /// What filters and the hook say of the text.
+        findings: Findings,
     },
     /// Delete it.
     Delete {
@@ -300,6 +320,14 @@ pub enum MessageChange {
     Pin,
     /// Unpin it.
     Unpin,
+}
+
+impl MessageChange {
+    /// Give it another text, of which nothing is known yet.
+    #[must_use]
+    pub fn edit(text: MessageText) -> Self {
+        Self::Edit { text, mentions: Mentions::default(), findings: Findings::NOT_YET }
+    }
 }
 
 /// What a timeline line tells.

@@ -33,6 +33,15 @@ impl ReportReason {
     }
 }
 
+/// Why the server itself reports a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// Filter or hook.
+    pub reason: ReportReason,
+    /// Which pattern, or what the hook says.
+    pub text: Option<String>,
+}
+
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,7 +15,7 @@ use super::rooms::standing;
 use crate::domain::emoji::Emoji;
 use crate::domain::fault::Fault;
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Mentions, MessageChange, Shown};
+use crate::domain::message::{MessageChange, Shown};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::text::MessageText;
 use crate::policy::{self, View};
@@ -95,7 +95,7 @@ pub async fn edit(
     new: web::Json<NewText>,
 ) -> Result<HttpResponse, Problem> {
     let text = MessageText::parse(new.into_inner().text, parts.settings.limits.text_max.as_usize())?;
-    change(&parts, &caller, *path, MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) }).await
+    change(&parts, &caller, *path, MessageChange::edit(text)).await
 }
 
 /// Delete a message: its text is gone, its place stays

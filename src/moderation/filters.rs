@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use super::{links, words};
 use crate::domain::fault::Fault;
 use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
-use crate::domain::report::ReportReason;
+use crate::domain::report::{ReportReason, Suspicion};
 use unicode_normalization::UnicodeNormalization;
 
 /// What filters, or the hook, say of a text.
@@ -20,18 +20,9 @@ pub enum Judgement {
     #[default]
     Pass,
     /// It may be posted, and moderators hear of it.
-    Report(Cause),
+    Report(Suspicion),
     /// It may not be posted.
     Refuse(Fault),
-}
-
-/// Why the server reports a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// Filter or hook.
-    pub reason: ReportReason,
-    /// Which pattern, or what the hook says.
-    pub text: Option<String>,
 }
 
 impl Judgement {
@@ -68,7 +59,9 @@ impl Rule {
     fn judgement(&self) -> Judgement {
         match self.action {
             FilterAction::Refuse => Judgement::Refuse(Fault::Filtered),
-            FilterAction::Report => Judgement::Report(Cause { reason: ReportReason::Filter, text: Some(self.pattern.clone()) }),
+            FilterAction::Report => {
+                Judgement::Report(Suspicion { reason: ReportReason::Filter, text: Some(self.pattern.clone()) })
+            }
         }
     }
 }
@@ -196,7 +189,8 @@ mod tests {
             (Link, "example.org", Report),
             (Link, "example.org/bad", Refuse),
         ]);
-        let reported = |pattern: &str| Judgement::Report(Cause { reason: ReportReason::Filter, text: Some(pattern.to_owned()) });
+        let reported =
+            |pattern: &str| Judgement::Report(Suspicion { reason: ReportReason::Filter, text: Some(pattern.to_owned()) });
         let refused = || Judgement::Refuse(Fault::Filtered);
         let table = [
             ("fine", Judgement::Pass),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::everywhere::Everywhere;
-use super::filters::{self, Cause};
+use super::filters;
 use crate::domain::audit::AuditEntry;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
@@ -17,7 +17,7 @@ use crate::persistence::handle::{Key, Persistence};
 use crate::policy;
 use crate::store::audit::{self, Order};
 use crate::store::filters::{ChangeGlobalFilters, GlobalChange};
-use crate::store::reports::{self, HandleReport, MakeReport, Reported};
+use crate::store::reports::{self, HandleReport, MakeReport};
 use crate::store::{Db, Operation, Page, Reply, Store, StoreError, filters as stored, rooms};
 use crate::telemetry::metrics as names;
 
@@ -100,7 +100,9 @@ impl Moderation {
         let reporter = Some(actor.user);
         let report = MakeReport { id: ReportId::generate(), reporter, target, reason, text, now: self.0.clock.now() };
         let reported = self.write(Key::User(actor.user), report).await?;
-        announce(reported, reason);
+        if reported.is_new {
+            announce(reason);
+        }
         Ok(reported.report)
     }
 
@@ -268,23 +270,9 @@ impl Moderation {
     }
 }
 
-/// The server reports a message by itself: a filter matched, or the hook asked for it. The message is stored; the report follows it, so that
-/// a crash in between loses the report, never the message.
-pub async fn report_by_server(persistence: Persistence, room: RoomId, seq: Seq, cause: Cause, clock: Clock) {
-    let Cause { reason, text } = cause;
-    let target = ReportTarget::Message { room, seq };
-    let report = MakeReport { id: ReportId::generate(), reporter: None, target, reason, text, now: clock.now() };
-    match persistence.run(Key::Room(room), report).await.unwrap_or_else(|_dropped| Err(Fault::OutcomeUnknown.into())) {
-        Ok(reported) => announce(reported, reason),
-        Err(refusal) => tracing::warn!(%room, fault = refusal.fault.row().code, "a message could not be reported"),
-    }
-}
-
-/// Here moderators will be notified of a new report.
-fn announce(reported: Reported, reason: ReportReason) {
-    if reported.is_new {
-        metrics::counter!(names::REPORTS, "reason" => word(reason)).increment(1);
-    }
+/// A new report: people's, or the server's own, which is stored with its message.
+pub fn announce(reason: ReportReason) {
+    metrics::counter!(names::REPORTS, "reason" => word(reason)).increment(1);
 }
 
 const fn word(reason: ReportReason) -> &'static str {

@@ -16,14 +16,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
-use super::filters::{Cause, Judgement};
+use super::filters::Judgement;
 use super::signature::hmac_sha256;
 use crate::config::{FailRule, FilterHook};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{ClientId, RoomId, UserId};
 use crate::domain::message::Post;
 use crate::domain::order::Seq;
-use crate::domain::report::{ReportReason, ReportText};
+use crate::domain::report::{ReportReason, ReportText, Suspicion};
 use crate::domain::time::Clock;
 use crate::telemetry::metrics as names;
 
@@ -128,12 +128,6 @@ impl Hook {
         self.judge(question).await
     }
 
-    /// Its clock.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.0.clock.clone()
-    }
-
     /// What it says of a text, or what holds when it says nothing.
     pub async fn judge(&self, question: Question<'_>) -> Judgement {
         let begun = Instant::now();
@@ -218,7 +212,7 @@ fn judgement(answer: Answer) -> Judgement {
             // Words that are too long are no reason to lose the report.
             let text = answer.reason.and_then(|reason| ReportText::parse(&reason).ok());
             let text = text.and_then(|text| text.said().map(str::to_owned));
-            Judgement::Report(Cause { reason: ReportReason::Hook, text })
+            Judgement::Report(Suspicion { reason: ReportReason::Hook, text })
         }
     }
 }

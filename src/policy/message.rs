@@ -53,7 +53,7 @@ pub fn decide_message(at: &MessageStanding<'_>, change: &MessageChange) -> Resul
     let posts = || may_post(at.room, at.actor, at.now).and_then(present);
     let reacts = || may_react(at.room, at.actor, at.now).and_then(present);
     match change {
-        MessageChange::Edit { text, verdict, .. } => posts().and_then(|()| edit(at, text.as_str(), *verdict)),
+        MessageChange::Edit { text, findings, .. } => posts().and_then(|()| edit(at, text.as_str(), findings.verdict)),
         // One's own words can be taken back wherever one reads them.
         MessageChange::Delete { .. } => delete(at),
         MessageChange::React(emoji) => reacts().map(|()| !has(at, *emoji)),
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::{ClientId, RoomId};
     use crate::domain::member::MemberState;
-    use crate::domain::message::{Mark, Mentions, More};
+    use crate::domain::message::{Findings, Mark, Mentions, More};
     use crate::domain::order::{Revision, Seq};
     use crate::domain::room::HistoryRule;
     use crate::domain::text::MessageText;
@@ -198,7 +198,11 @@ mod tests {
     }
 
     fn edit() -> MessageChange {
-        MessageChange::Edit { text: MessageText::stored("as it will be".into()), mentions: Mentions::default(), verdict: Ok(()) }
+        MessageChange::Edit {
+            text: MessageText::stored("as it will be".into()),
+            mentions: Mentions::default(),
+            findings: Findings::NOT_YET,
+        }
     }
 
     const DELETE: MessageChange = MessageChange::Delete { reason: None };
@@ -322,7 +326,7 @@ mod tests {
         let again = MessageChange::Edit {
             text: MessageText::stored("as it is".into()),
             mentions: Mentions::default(),
-            verdict: Err(Fault::NotAllowed),
+            findings: Findings { verdict: Err(Fault::NotAllowed), ..Findings::NOT_YET },
         };
         assert_eq!(decide_message(&at, &again), Ok(false));
         assert_eq!(decide_message(&at, &edit()), Err(Fault::TooLate));

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use tokio::time::Instant;
 
+use super::changing::Editing;
 use super::ending;
 use super::map::{Map, Pulse};
 use super::messages::{
@@ -22,7 +23,7 @@ use super::preparing::{self, Preparing};
 use super::state::feeding::Feeding;
 use super::state::membership::Membership;
 use super::state::order::{Committed, Order};
-use super::state::posting::{self, InFlight, Suspect};
+use super::state::posting::{self, InFlight};
 use super::state::typing::Typing;
 use crate::config;
 use crate::delivery::envelope::Envelope;
@@ -31,12 +32,11 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
 use crate::domain::member::Role;
 use crate::domain::message::MessageChange;
-use crate::domain::order::{Revision, Seq};
+use crate::domain::order::Revision;
 use crate::domain::time::Clock;
 use crate::faults;
 use crate::moderation::everywhere::Everywhere;
-use crate::moderation::filters::{Cause, Judgement};
-use crate::moderation::handle::report_by_server;
+use crate::moderation::handle::announce;
 use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::store::Store;
@@ -48,7 +48,7 @@ use crate::supervision::mailbox::Queued;
 use crate::telemetry::metrics as names;
 
 /// So often a group is decided again because the policy had changed meanwhile; then the sender is told to come back.
-const STALE_MAX: u32 = 5;
+pub(super) const STALE_MAX: u32 = 5;
 
 /// How long a room that does not exist stays, to answer those who ask for it in a row.
 pub(super) const ABSENT_FOR: Duration = Duration::from_secs(1);
@@ -114,6 +114,8 @@ pub(super) struct Awake {
     pub(super) changes_in_flight: usize,
     /// Groups decided under a policy that has changed; they wait for the reload.
     pub(super) stale: Vec<PostGroup>,
+    /// The same of edits, after a change of the filters.
+    pub(super) stale_edits: Vec<Editing>,
     pub(super) reloading: bool,
     pub(super) filling: bool,
     pub(super) feeding: bool,
@@ -132,6 +134,7 @@ impl Awake {
             in_flight,
             changes_in_flight: 0,
             stale: Vec::new(),
+            stale_edits: Vec::new(),
             reloading: false,
             filling: false,
             feeding: false,
@@ -218,16 +221,15 @@ impl Handler<Queued<Change>> for RoomActor {
         }
         awake.changes_in_flight += 1;
         let Change { actor, what, owed } = change;
-        let (what, cause) = self.judged(what);
         match what {
             What::Room(change) => {
                 let (now, limits) = (self.with.clock.now(), self.with.room_limits);
                 self.run(ChangeRoom { actor, room: self.room, change, now, limits }, owed, ctx);
             }
-            What::Message(seq, MessageChange::Edit { text, verdict, .. }) if preparing::may_mention(text.as_str()) => {
-                self.prepare_edit(actor, seq, (text, verdict, cause), owed, ctx);
+            What::Message(seq, MessageChange::Edit { text, findings, .. }) => {
+                self.edit(Editing { actor, seq, text, hook: findings, stale: 0, owed }, ctx);
             }
-            What::Message(seq, change) => self.change_message(actor, (seq, change, cause), owed, ctx),
+            What::Message(seq, change) => self.change_message(actor, seq, change, owed, ctx),
         }
     }
 }
@@ -323,39 +325,11 @@ impl RoomActor {
             if notifies {
                 room.with.notify.queued();
             }
-            room.report(&outcome, suspects, ctx);
+            if let Ok(AppendOutcome::Done { posts, .. }) = &outcome {
+                posting::reported(posts, suspects).into_iter().for_each(announce);
+            }
             room.appended(outcome, under, group, ctx);
         }));
-    }
-
-    /// Has moderators hear of what was stored and is suspect.
-    fn report(&self, outcome: &Result<AppendOutcome, Refusal>, suspects: Vec<Suspect>, ctx: &mut Context<Self>) {
-        let Ok(AppendOutcome::Done { posts, .. }) = outcome else { return };
-        for (seq, cause) in posting::to_report(posts, suspects) {
-            self.report_message(seq, cause, ctx);
-        }
-    }
-
-    pub(super) fn report_message(&self, seq: Seq, cause: Cause, ctx: &mut Context<Self>) {
-        let (persistence, clock) = (self.with.persistence.clone(), self.with.clock.clone());
-        ctx.spawn(report_by_server(persistence, self.room, seq, cause, clock).into_actor(self));
-    }
-
-    /// What is asked, with what filters say of a text that is to replace another: it counts unless the message has it already.
-    fn judged(&self, what: What) -> (What, Option<Cause>) {
-        match what {
-            What::Message(seq, MessageChange::Edit { text, mentions, verdict }) => {
-                let own = self.awake.as_ref().map(|awake| awake.membership.judge(text.as_str())).unwrap_or_default();
-                let (refused, cause) = match own.or_stricter(|| self.with.everywhere.filters().judge(text.as_str())) {
-                    Judgement::Pass => (Ok(()), None),
-                    Judgement::Report(cause) => (Ok(()), Some(cause)),
-                    Judgement::Refuse(fault) => (Err(fault), None),
-                };
-                // What filters refuse is refused for good; what the hook could not judge may come again.
-                (What::Message(seq, MessageChange::Edit { text, mentions, verdict: refused.and(verdict) }), cause)
-            }
-            other => (other, None),
-        }
     }
 
     fn appended(&mut self, outcome: Result<AppendOutcome, Refusal>, under: Revision, group: PostGroup, ctx: &mut Context<Self>) {

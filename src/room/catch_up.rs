@@ -110,11 +110,15 @@ impl RoomActor {
         let Some(awake) = &mut self.awake else { return };
         awake.reloading = false;
         let stale: Vec<PostGroup> = std::mem::take(&mut awake.stale);
+        let stale_edits = std::mem::take(&mut awake.stale_edits);
         let Some(loaded) = loaded else {
             // Not known what the store has: the next answer or the next comparison of heads will tell.
             for group in stale {
                 awake.end(group.posts.len());
                 group.refuse(Fault::Unavailable.into());
+            }
+            for editing in stale_edits {
+                self.changed(Err(Fault::Unavailable.into()), editing.owed, ctx);
             }
             return;
         };
@@ -128,6 +132,9 @@ impl RoomActor {
         self.tell_if_gone(ctx);
         for group in stale {
             self.append(group, ctx);
+        }
+        for editing in stale_edits {
+            self.edit(editing, ctx);
         }
         self.show_pulse();
         self.fill_gap(ctx);

@@ -4,22 +4,55 @@
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tokio::time::timeout_at;
 
-use super::actor::RoomActor;
+use super::actor::{RoomActor, STALE_MAX};
 use super::messages::{PostGroup, or_unknown};
+use super::preparing;
+use super::state::membership::Membership;
 use super::state::order::Committed;
 use super::state::posting;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::message::MessageChange;
-use crate::domain::order::Seq;
+use crate::domain::message::{Findings, Mentions, MessageChange};
+use crate::domain::order::{Revision, Seq};
 use crate::domain::text::MessageText;
 use crate::domain::user::Actor;
 use crate::faults;
-use crate::moderation::filters::Cause;
+use crate::moderation::filters::{Filters, Judgement};
+use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
 use crate::store::Operation;
-use crate::store::messages::change::ChangeMessage;
+use crate::store::messages::change::{ChangeMessage, MessageChanged};
 use crate::store::rooms::Changed;
+
+/// A new text for a message, on its way.
+#[derive(Debug)]
+pub(super) struct Editing {
+    pub(super) actor: Actor,
+    pub(super) seq: Seq,
+    pub(super) text: MessageText,
+    /// What the filter hook says of it.
+    pub(super) hook: Findings,
+    /// How often it was decided with filters that had changed.
+    pub(super) stale: u32,
+    pub(super) owed: Owed<Changed>,
+}
+
+impl Editing {
+    /// What filters and hook say together. What filters refuse is refused for good; what the hook could not judge may come again.
+    fn findings(&self, membership: &Membership, everywhere: &Filters) -> Findings {
+        let text = self.text.as_str();
+        let (verdict, found) = match membership.judge(text).or_stricter(|| everywhere.judge(text)) {
+            Judgement::Pass => (Ok(()), None),
+            Judgement::Report(suspicion) => (Ok(()), Some(suspicion)),
+            Judgement::Refuse(fault) => (Err(fault), None),
+        };
+        Findings {
+            verdict: verdict.and(self.hook.verdict),
+            suspicion: found.or_else(|| self.hook.suspicion.clone()),
+            filters_revision: membership.filters_revision(),
+        }
+    }
+}
 
 impl RoomActor {
     /// Finds out what must be known of the posts of a group that counts as in flight already.
@@ -45,39 +78,60 @@ impl RoomActor {
         group.owed.settle(Ok(posting::all_refused(refusal, count)));
     }
 
-    pub(super) fn prepare_edit(
-        &mut self,
-        actor: Actor,
-        seq: Seq,
-        (text, verdict, cause): (MessageText, Result<(), Fault>, Option<Cause>),
-        owed: Owed<Changed>,
-        ctx: &mut Context<Self>,
-    ) {
-        let preparing = self.with.preparing.clone();
-        let mentions = async move {
-            let mentions = preparing.mentions(text.as_str()).await;
-            (text, mentions)
-        };
-        ctx.spawn(mentions.into_actor(self).map(move |(text, mentions), room, ctx| match mentions {
-            Ok(mentions) => {
-                let least = room.with.mention_all_role;
-                let known = room.awake.as_ref().map(|awake| awake.membership.mentioned(actor.user, &mentions, least));
-                let mentions = known.unwrap_or_default();
-                room.change_message(actor, (seq, MessageChange::Edit { text, mentions, verdict }, cause), owed, ctx);
-            }
-            Err(error) => {
-                if let Some(awake) = &mut room.awake {
-                    awake.changes_in_flight = awake.changes_in_flight.saturating_sub(1);
-                }
-                owed.settle(Err(error.fault().into()));
-            }
+    /// Has a message say something else: with whom that mentions and what filters say of it, as far as the room knows by now.
+    pub(super) fn edit(&mut self, editing: Editing, ctx: &mut Context<Self>) {
+        if !preparing::may_mention(editing.text.as_str()) {
+            return self.edit_mentioning(editing, &Mentions::default(), ctx);
+        }
+        let (preparing, text) = (self.with.preparing.clone(), editing.text.clone());
+        let mentions = async move { preparing.mentions(text.as_str()).await };
+        ctx.spawn(mentions.into_actor(self).map(move |mentions, room, ctx| match mentions {
+            Ok(mentions) => room.edit_mentioning(editing, &mentions, ctx),
+            Err(error) => room.changed(Err(error.fault().into()), editing.owed, ctx),
         }));
+    }
+
+    fn edit_mentioning(&mut self, mut editing: Editing, mentions: &Mentions, ctx: &mut Context<Self>) {
+        let Some(awake) = &self.awake else { return editing.owed.settle(Err(self.absence.into())) };
+        let mentions = awake.membership.mentioned(editing.actor.user, mentions, self.with.mention_all_role);
+        let findings = editing.findings(&awake.membership, &self.with.everywhere.filters());
+        let (under, reason) = (findings.filters_revision, findings.suspicion.as_ref().map(|suspicion| suspicion.reason));
+        editing.owed.stake();
+        let (now, limits, text) = (self.with.clock.now(), self.with.message_limits, editing.text.clone());
+        let change = MessageChange::Edit { text, mentions, findings };
+        let operation = ChangeMessage { actor: editing.actor, room: self.room, seq: editing.seq, change, now, limits };
+        let changed = self.with.persistence.run(Key::Room(self.room), operation);
+        ctx.spawn(changed.into_actor(self).map(move |changed, room, ctx| match or_unknown(changed) {
+            Ok(MessageChanged::StaleFilters) => room.edit_again(editing, under, ctx),
+            Ok(MessageChanged::Done(changed)) => {
+                if let Some(reason) = reason.filter(|_| changed.changes.is_some()) {
+                    announce(reason);
+                }
+                room.changed(Ok(*changed), editing.owed, ctx);
+            }
+            Err(refusal) => room.changed(Err(refusal), editing.owed, ctx),
+        }));
+    }
+
+    /// The filters changed between the verdict and the lock: with what is known by now, or after a look at the store.
+    fn edit_again(&mut self, mut editing: Editing, under: Revision, ctx: &mut Context<Self>) {
+        editing.stale += 1;
+        if editing.stale > STALE_MAX {
+            return self.changed(Err(Refusal::busy(self.with.busy_retry_after)), editing.owed, ctx);
+        }
+        let Some(awake) = &mut self.awake else { return };
+        if awake.membership.filters_revision() > under {
+            return self.edit(editing, ctx);
+        }
+        awake.stale_edits.push(editing);
+        self.reload(ctx);
     }
 
     pub(super) fn change_message(
         &mut self,
         actor: Actor,
-        (seq, change, cause): (Seq, MessageChange, Option<Cause>),
+        seq: Seq,
+        change: MessageChange,
         mut owed: Owed<Changed>,
         ctx: &mut Context<Self>,
     ) {
@@ -87,12 +141,12 @@ impl RoomActor {
         let operation = ChangeMessage { actor, room: self.room, seq, change, now, limits };
         let changed = self.with.persistence.run(Key::Room(self.room), operation);
         ctx.spawn(changed.into_actor(self).map(move |changed, room, ctx| {
-            let changed = or_unknown(changed);
-            let is_new = changed.as_ref().is_ok_and(|changed| changed.changes.is_some());
-            if let Some(cause) = cause.filter(|_| is_new) {
-                room.report_message(seq, cause, ctx);
-            }
-            if deletes && is_new {
+            let changed = or_unknown(changed).and_then(|changed| match changed {
+                MessageChanged::Done(changed) => Ok(*changed),
+                // Of edits only.
+                MessageChanged::StaleFilters => Err(Fault::Unavailable.into()),
+            });
+            if deletes && changed.as_ref().is_ok_and(|changed| changed.changes.is_some()) {
                 room.with.notify.queued();
             }
             room.changed(changed, owed, ctx);
@@ -106,7 +160,7 @@ impl RoomActor {
         ctx.spawn(changed.into_actor(self).map(|changed, room, ctx| room.changed(or_unknown(changed), owed, ctx)));
     }
 
-    fn changed(&mut self, changed: Result<Changed, Refusal>, owed: Owed<Changed>, ctx: &mut Context<Self>) {
+    pub(super) fn changed(&mut self, changed: Result<Changed, Refusal>, owed: Owed<Changed>, ctx: &mut Context<Self>) {
         faults::panic_point("room.panic_after_commit");
         let Some(awake) = &mut self.awake else { return };
         awake.changes_in_flight = awake.changes_in_flight.saturating_sub(1);

@@ -23,7 +23,7 @@ use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::faults;
 use crate::moderation::filters::Judgement;
-use crate::moderation::handle::report_by_server;
+use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
 use crate::store::StoreError;
@@ -154,13 +154,23 @@ impl Directory {
         let PostDirect { other, post, judged, deadline, mut owed } = direct;
         owed.stake();
         let everywhere = self.with.everywhere.filters().judge(post.text.as_str());
-        let judgement = everywhere.or_stricter(|| judged.first().cloned().unwrap_or_default());
-        let verdict = if let Judgement::Refuse(fault) = &judgement { Err(*fault) } else { Ok(()) };
+        let (verdict, suspicion) = match everywhere.or_stricter(|| judged.first().cloned().unwrap_or_default()) {
+            Judgement::Pass => (Ok(()), None),
+            Judgement::Report(suspicion) => (Ok(()), Some(Box::new(suspicion))),
+            Judgement::Refuse(fault) => (Err(fault), None),
+        };
+        let reason = suspicion.as_ref().map(|suspicion| suspicion.reason);
         // One key for both directions, so that two first messages queue up instead of colliding.
         let key = Key::User(post.author.min(other));
         let (now, limits) = (self.with.clock.now(), self.with.room_limits);
-        let first =
-            FirstDirect { other, room: RoomId::generate(), post: Post { notifies: true, ..post.clone() }, verdict, now, limits };
+        let first = FirstDirect {
+            other,
+            room: RoomId::generate(),
+            post: Post { notifies: true, suspicion, ..post.clone() },
+            verdict,
+            now,
+            limits,
+        };
         let made = self.with.persistence.run(key, first);
         ctx.spawn(made.into_actor(self).map(move |made, directory, ctx| match or_unknown(made) {
             Ok(FirstDirectOutcome::Made { changed, message }) => {
@@ -170,10 +180,8 @@ impl Directory {
                     Posted { seq: message.seq, revision: message.revision, created_at: message.created_at, repeat: false };
                 let room = changed.room.id;
                 owed.settle(Ok(DirectPosted { room, posted }));
-                if let Judgement::Report(cause) = judgement {
-                    let (persistence, clock) = (directory.with.persistence.clone(), directory.with.clock.clone());
-                    let report = report_by_server(persistence, room, posted.seq, cause, clock);
-                    ctx.spawn(report.into_actor(directory));
+                if let Some(reason) = reason {
+                    announce(reason);
                 }
             }
             Ok(FirstDirectOutcome::Exists(room)) => {

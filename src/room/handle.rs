@@ -25,7 +25,7 @@ use crate::delivery::feeds::Feeds;
 use crate::delivery::handle::{RelayHandle, Relays};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::message::{MessageChange, Post};
+use crate::domain::message::{Findings, MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::reading::ReadMark;
 use crate::domain::room::RoomChange;
@@ -33,7 +33,6 @@ use crate::domain::time::Clock;
 use crate::domain::user::Actor;
 use crate::moderation::everywhere::Everywhere;
 use crate::moderation::filters::Judgement;
-use crate::moderation::handle::report_by_server;
 use crate::moderation::hook::Hook;
 use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
@@ -156,18 +155,16 @@ impl Rooms {
     pub fn change_message(&self, room: RoomId, actor: Actor, seq: Seq, change: MessageChange) -> Judged<Changed> {
         let ask = move |rooms: &Self, change| rooms.ask(room, |owed| Change { actor, what: What::Message(seq, change), owed });
         match (self.hook.clone(), change) {
-            (Some(hook), MessageChange::Edit { text, mentions, verdict }) => {
+            (Some(hook), MessageChange::Edit { text, mentions, findings }) => {
                 let rooms = self.clone();
                 Box::pin(async move {
-                    let judgement = hook.judge_edit(room, actor.user, seq, text.as_str()).await;
-                    let refused = if let Judgement::Refuse(fault) = &judgement { Err(*fault) } else { Ok(()) };
-                    let edit = MessageChange::Edit { text, mentions, verdict: verdict.and(refused) };
-                    let changed = ask(&rooms, edit).await;
-                    let is_new = matches!(&changed, Ok(Ok(changed)) if changed.changes.is_some());
-                    if let (true, Judgement::Report(cause)) = (is_new, judgement) {
-                        report_by_server(rooms.persistence, room, seq, cause, hook.clock()).await;
-                    }
-                    changed
+                    let (verdict, suspicion) = match hook.judge_edit(room, actor.user, seq, text.as_str()).await {
+                        Judgement::Pass => (Ok(()), None),
+                        Judgement::Report(suspicion) => (Ok(()), Some(suspicion)),
+                        Judgement::Refuse(fault) => (Err(fault), None),
+                    };
+                    let findings = Findings { verdict, suspicion, ..findings };
+                    ask(&rooms, MessageChange::Edit { text, mentions, findings }).await
                 })
             }
             (_, change) => Box::pin(ask(self, change)),

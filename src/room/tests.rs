@@ -18,12 +18,15 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::relay::{self, LocalRelay};
 use crate::delivery::state::CaughtUp;
 use crate::domain::fault::{Fault, Refusal};
-use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
-use crate::domain::message::Post;
+use crate::domain::filter::{FilterAction, FilterKind};
+use crate::domain::ids::{FilterId, LoginId, RoomId, SessionId, UserId};
+use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
+use crate::domain::text::MessageText;
 use crate::domain::time::Clock;
 use crate::moderation::everywhere::Everywhere;
+use crate::moderation::filters::rule;
 use crate::notify::handle::Notify;
 use crate::persistence::handle::Persistence;
 use crate::store::testing::{PATIENCE, TestStore, actor, noon, post};
@@ -243,6 +246,22 @@ async fn a_change_the_room_has_not_heard_of_is_found_at_the_next_post() {
     assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotFound]);
     assert_eq!(seqs(&node.say(node.ann, &["a"]).await), [1]);
     assert_eq!(listener.until(listener.attached.head.0 + 2).await, ["a"]);
+}
+
+#[actix::test]
+async fn an_edit_is_judged_by_filters_that_the_room_has_not_heard_of() {
+    let node = Node::new(|_| {}).await;
+    let edit = |text: &str| {
+        let change = MessageChange::edit(MessageText::stored(text.to_owned()));
+        within(node.rooms.change_message(node.room, actor(node.ann), Seq(1), change))
+    };
+    node.say(node.ann, &["fine"]).await;
+    let (filter, rule) = (FilterId::generate(), rule(FilterKind::Word, "bad", FilterAction::Refuse).unwrap());
+    node.test.change(node.ann, node.room, RoomChange::AddFilter { filter, rule }).await.unwrap();
+    assert_eq!(edit("bad").await.unwrap_err().fault, Fault::Filtered);
+    assert!(edit("good").await.unwrap().changes.is_some());
+    node.test.change(node.ann, node.room, RoomChange::RemoveFilter { filter }).await.unwrap();
+    assert!(edit("bad").await.unwrap().changes.is_some(), "what was a reason is none any more");
 }
 
 #[actix::test]

@@ -9,7 +9,7 @@ use super::room_acts;
 use crate::domain::emoji::Emoji;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Mentions, MessageChange};
+use crate::domain::message::MessageChange;
 use crate::domain::order::Seq;
 use crate::domain::text::{MessageText, Reason};
 use crate::domain::user::Actor;
@@ -34,7 +34,7 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         | Act::People(_)) => own_acts::carry_out(node, actor, act).await,
         Act::Edit(edit) => {
             let text = MessageText::parse(edit.text, node.text_max)?;
-            let change = MessageChange::Edit { text, mentions: Mentions::default(), verdict: Ok(()) };
+            let change = MessageChange::edit(text);
             change_message(&node, actor, (edit.room, edit.seq), change).await
         }
         Act::Delete(delete) => {

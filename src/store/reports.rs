@@ -27,7 +27,7 @@ use crate::domain::ids::{ReportId, RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
 use crate::domain::message::Shown;
 use crate::domain::order::{Revision, Seq};
-use crate::domain::report::{Quoted, Report, ReportReason, ReportState, ReportTarget};
+use crate::domain::report::{Quoted, Report, ReportReason, ReportState, ReportTarget, Suspicion};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::policy::{self, Sight, View};
@@ -216,6 +216,21 @@ impl MakeReport {
         each!(db, |c| diesel::insert_into(reports::table).values(row).execute(c).await)?;
         Ok(())
     }
+}
+
+/// The server reports a message by itself, in the transaction that stores it: none is lost, however that ends.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn by_server(
+    db: &mut Db,
+    (room, seq): (RoomId, Seq),
+    suspicion: &Suspicion,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (target, reason, text) = (ReportTarget::Message { room, seq }, suspicion.reason, suspicion.text.clone());
+    let report = MakeReport { id: ReportId::generate(), reporter: None, target, reason, text, now };
+    report.run(db).await.map(drop)
 }
 
 /// Reporter and target. The nil id, which is nobody's, stands for the server.

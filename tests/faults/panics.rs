@@ -61,6 +61,23 @@ async fn a_room_that_panics_after_the_commit_says_unknown_and_the_repeat_finds_i
 }
 
 #[tokio::test]
+async fn what_a_filter_reports_is_reported_though_the_room_panics_after_the_commit() {
+    let mut turn = Turn::take().await;
+    let scene = Scene::start().await;
+    let odd = json!({"kind": "word", "pattern": "odd", "action": "report"});
+    scene.ann.post(&format!("rooms/{}/filters", scene.room), odd).await.ok();
+    let reported = async || scene.ann.get("reports").await.ok()["items"].as_array().map_or(0, Vec::len);
+    // By then the room knows its filters.
+    let seq = scene.bob.say(&scene.room, "fine").await["seq"].clone();
+    turn.arm("room.panic_after_commit", 1);
+    let answer = scene.bob.say_as(&scene.room, "how odd", &Uuid::now_v7().to_string()).await;
+    assert_eq!((answer.code(), reported().await), ("outcome_unknown", 1));
+    turn.arm("room.panic_after_commit", 1);
+    let edit = scene.bob.patch(&format!("rooms/{}/messages/{seq}", scene.room), json!({"text": "odd, too"})).await;
+    assert_eq!((edit.code(), reported().await), ("outcome_unknown", 2));
+}
+
+#[tokio::test]
 async fn persistence_that_panics_says_unavailable_and_comes_back() {
     let mut turn = Turn::take().await;
     let (answer, _) = post_through(&mut turn, "persistence.panic").await;

@@ -63,6 +63,12 @@ impl Membership {
         self.room.filters_revision > self.filters_revision
     }
 
+    /// The revision of the filters that [`Membership::judge`] asks.
+    #[must_use]
+    pub const fn filters_revision(&self) -> Revision {
+        self.filters_revision
+    }
+
     /// What the room's filters say of a text.
     #[must_use]
     pub fn judge(&self, text: &str) -> Judgement {

@@ -9,10 +9,11 @@ use crate::domain::ids::{ClientId, RoomId};
 use crate::domain::member::Role;
 use crate::domain::message::{Changes, Details, Item, Message, Post};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::report::ReportReason;
 use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 use crate::faults;
-use crate::moderation::filters::{Cause, Filters, Judgement};
+use crate::moderation::filters::{Filters, Judgement};
 use crate::notify::interest::Interest;
 use crate::store::messages::{Append, PostOutcome};
 
@@ -69,8 +70,8 @@ impl InFlight {
     }
 }
 
-/// A post that the server reports to moderators if it is stored.
-pub type Suspect = (ClientId, Cause);
+/// A post that the server reports to moderators if it is stored, and why.
+pub type Suspect = (ClientId, ReportReason);
 
 /// Who judges texts beside the room's own filters.
 #[derive(Clone, Copy, Debug)]
@@ -104,15 +105,16 @@ pub fn decide(
     let Circumstances { now, mention_all, interest } = circumstances;
     let mut suspects = Vec::new();
     let mut hook = judges.hook.iter();
-    let mut filtered = |post: &Post| {
+    let mut filtered = |post: &mut Post| {
         let asked = hook.next();
         verdict(membership, post, now)?;
         let text = post.text.as_str();
         let judgement = membership.judge(text).or_stricter(|| judges.everywhere.judge(text));
         match judgement.or_stricter(|| asked.cloned().unwrap_or_default()) {
             Judgement::Pass => Ok(()),
-            Judgement::Report(cause) => {
-                suspects.push((post.client_id, cause));
+            Judgement::Report(suspicion) => {
+                suspects.push((post.client_id, suspicion.reason));
+                post.suspicion = Some(Box::new(suspicion));
                 Ok(())
             }
             Judgement::Refuse(fault) => Err(fault),
@@ -121,7 +123,8 @@ pub fn decide(
     let decided = |post: &Post| {
         let mut decided = with_whom_it_may_mention(membership, post, mention_all);
         decided.notifies = may_notify(membership, &decided, interest);
-        (decided, filtered(post))
+        let verdict = filtered(&mut decided);
+        (decided, verdict)
     };
     let mut posts: Vec<_> = posts.iter().map(decided).collect();
     if posts.len() > 1 && faults::hit("room.swap_pair") {
@@ -130,13 +133,13 @@ pub fn decide(
     (Append { room: membership.room().id, policy_revision: membership.policy_revision(), posts }, suspects)
 }
 
-/// Which suspect posts were stored now, as what. A repeat was reported when it was stored.
+/// Why of the suspect posts those were reported that are stored now. A repeat was reported when it was stored.
 #[must_use]
-pub fn to_report(outcomes: &[PostOutcome], mut suspects: Vec<Suspect>) -> Vec<(Seq, Cause)> {
+pub fn reported(outcomes: &[PostOutcome], mut suspects: Vec<Suspect>) -> Vec<ReportReason> {
     let stored = outcomes.iter().filter_map(|outcome| match outcome {
         PostOutcome::Stored(message) | PostOutcome::Replied(message, _) if !suspects.is_empty() => {
             let place = suspects.iter().position(|(client_id, _)| *client_id == message.client_id)?;
-            Some((message.seq, suspects.swap_remove(place).1))
+            Some(suspects.swap_remove(place).1)
         }
         _ => None,
     });
@@ -239,7 +242,6 @@ mod tests {
     use crate::domain::ids::{ClientId, FilterId, UserId};
     use crate::domain::member::MemberState;
     use crate::domain::message::Mentions;
-    use crate::domain::report::ReportReason;
     use crate::domain::text::MessageText;
     use crate::moderation::filters::rule;
     use chrono::DateTime;
@@ -340,20 +342,21 @@ mod tests {
         let verdicts: Vec<_> = append.posts.iter().map(|(_, verdict)| *verdict).collect();
         let refused = [Err(Fault::Filtered), Err(Fault::Banned), Err(Fault::Unavailable)];
         assert_eq!(verdicts, [&[Ok(()), Ok(())], &refused[..]].concat());
-        assert_eq!(suspects.iter().map(|(client_id, _)| *client_id).collect::<Vec<_>>(), [posts[1].client_id]);
+        assert_eq!(suspects, [(posts[1].client_id, ReportReason::Filter)]);
+        let reported: Vec<_> = append.posts.iter().map(|(post, _)| post.suspicion.is_some()).collect();
+        assert_eq!(reported, [false, true, false, false, false]);
     }
 
     #[test]
-    fn only_what_is_stored_now_is_reported() {
+    fn only_what_is_stored_now_counts_as_reported() {
         let suspect = |outcome: &PostOutcome| match outcome {
-            PostOutcome::Stored(message) => (message.client_id, Cause { reason: ReportReason::Filter, text: None }),
+            PostOutcome::Stored(message) => (message.client_id, ReportReason::Filter),
             other => panic!("{other:?}"),
         };
         let (first, second) = (stored(1), stored(2));
         let suspects = vec![suspect(&first), suspect(&second)];
         let repeat = PostOutcome::Repeat { seq: Seq(1), revision: Revision(1), created_at: DateTime::UNIX_EPOCH };
-        let reported = to_report(&[repeat, stored(3), second], suspects);
-        assert_eq!(reported.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), [2]);
+        assert_eq!(reported(&[repeat, stored(3), second], suspects), [ReportReason::Filter]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::store::columns::{Id, at, int, number};
 use crate::store::error::StoreError;
 use crate::store::notifications::queue;
 use crate::store::operation::{Operation, Reply};
+use crate::store::reports;
 use crate::store::rooms::{Changed, lock_room, members_of, within};
 use crate::store::rows::{NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use crate::store::schema::{edits, mentions, messages, notices, pins, reactions, rooms};
@@ -81,17 +82,26 @@ pub struct ChangeMessage {
     pub limits: MessageLimits,
 }
 
+/// What became of a [`ChangeMessage`].
+#[derive(Clone, Debug)]
+pub enum MessageChanged {
+    /// It is so now, or was so before.
+    Done(Box<Changed>),
+    /// The room's filters have changed since they were asked about the new text: nothing was stored; ask them again.
+    StaleFilters,
+}
+
 impl Operation for ChangeMessage {
-    type Output = Changed;
+    type Output = MessageChanged;
     const NAME: &'static str = "change_message";
 
-    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Changed> {
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, MessageChanged> {
         Box::pin(self.decide(db))
     }
 }
 
 impl ChangeMessage {
-    async fn decide(&self, db: &mut Db) -> Result<Changed, StoreError> {
+    async fn decide(&self, db: &mut Db) -> Result<MessageChanged, StoreError> {
         let mut room = lock_room(db, self.room).await?.ok_or(Fault::NotFound)?;
         let actor = members_of(db, self.room, &[self.actor.user]).await?.pop();
         // Before it is said whether there is such a message.
@@ -105,8 +115,12 @@ impl ChangeMessage {
             now: self.now,
             windows: self.limits.windows,
         };
-        if !policy::decide_message(&standing, &self.change)? {
-            return Ok(Changed { room, changes: None, user_heads: Vec::new() });
+        let decided = policy::decide_message(&standing, &self.change);
+        if decided != Ok(false) && self.is_stale(&room) {
+            return Ok(MessageChanged::StaleFilters);
+        }
+        if !decided? {
+            return Ok(MessageChanged::Done(Box::new(Changed { room, changes: None, user_heads: Vec::new() })));
         }
         let from = room.head;
         room.head = room.head.next();
@@ -114,13 +128,21 @@ impl ChangeMessage {
         let head = rooms::head.eq(int(room.head.0));
         each!(db, |c| diesel::update(rooms::table.find(Id::from(self.room))).set(head).execute(c).await)?;
         let changes = Changes { room: self.room, from, to: room.head, items };
-        Ok(Changed { room, changes: Some(changes), user_heads: Vec::new() })
+        Ok(MessageChanged::Done(Box::new(Changed { room, changes: Some(changes), user_heads: Vec::new() })))
+    }
+
+    /// What the filters say counts only for as long as they are the same (I10).
+    fn is_stale(&self, room: &Room) -> bool {
+        matches!(&self.change, MessageChange::Edit { findings, .. } if findings.filters_revision != room.filters_revision)
     }
 
     async fn carry_out(&self, db: &mut Db, room: &Room, message: &Message) -> Result<Vec<Item>, StoreError> {
         match &self.change {
-            MessageChange::Edit { text, mentions, .. } => {
+            MessageChange::Edit { text, mentions, findings } => {
                 self.edit(db, room.head, message, text.as_str(), mentions).await?;
+                if let Some(suspicion) = &findings.suspicion {
+                    reports::by_server(db, (self.room, self.seq), suspicion, self.now).await?;
+                }
                 Ok(vec![self.item(db).await?])
             }
             MessageChange::Delete { reason } => {

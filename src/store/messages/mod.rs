@@ -25,6 +25,7 @@ use super::columns::{Id, at, int, revision, seq};
 use super::error::{StoreError, UNIQUE_KEY};
 use super::notifications::queue;
 use super::operation::{Operation, Reply};
+use super::reports;
 use super::rows::{MessageRow, slow_mode};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
@@ -130,14 +131,33 @@ pub async fn append(db: &mut Db, now: Timestamp, appends: &[Append]) -> Result<V
 fn is_plain(append: &Append, counters: &HashMap<Id, Counter>) -> bool {
     let fresh =
         |counter: &Counter| counter.policy_revision == int(append.policy_revision.0) && counter.slow_mode == SlowMode::OFF;
-    let plain = |(post, verdict): &(Post, Result<(), Fault>)| verdict.is_ok() && post.details.is_none();
+    // A report is looked for and written beside the post, with a unique key of its own.
+    let plain =
+        |(post, verdict): &(Post, Result<(), Fault>)| verdict.is_ok() && post.details.is_none() && post.suspicion.is_none();
     counters.get(&append.room.into()).is_none_or(fresh) && append.posts.iter().all(plain)
 }
 
 async fn decide_and_write(db: &mut Db, mut batch: Batch, appends: &[Append]) -> Result<Vec<AppendOutcome>, StoreError> {
-    let outcomes = appends.iter().map(|append| batch.decide(append)).collect::<Result<_, _>>()?;
+    let now = batch.now;
+    let outcomes = appends.iter().map(|append| batch.decide(append)).collect::<Result<Vec<_>, _>>()?;
     write(db, batch).await?;
+    for (append, outcome) in appends.iter().zip(&outcomes) {
+        report_suspects(db, now, append, outcome).await?;
+    }
     Ok(outcomes)
+}
+
+/// What filters let through only to have it reported. A repeat was reported when it was stored.
+async fn report_suspects(db: &mut Db, now: Timestamp, append: &Append, outcome: &AppendOutcome) -> Result<(), StoreError> {
+    let AppendOutcome::Done { posts, .. } = outcome else { return Ok(()) };
+    for ((post, _), outcome) in append.posts.iter().zip(posts) {
+        if let Some(suspicion) = &post.suspicion
+            && let PostOutcome::Stored(message) | PostOutcome::Replied(message, _) = outcome
+        {
+            reports::by_server(db, (append.room, message.seq), suspicion, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What a post is known by: room, author, client id.
