@@ -118,8 +118,13 @@ impl Hook {
             text: post.text.as_str(),
         });
         // Collected first: a stream of borrowing futures would not be known to be `Send`.
-        let asked: Vec<_> = asked.map(|question| self.judge(question)).collect();
+        let asked: Vec<_> = asked.zip(posts).map(|(question, post)| self.judge_unless(post.verdict.is_err(), question)).collect();
         stream::iter(asked).buffered(GROUP_AT_ONCE).collect().await
+    }
+
+    /// What is refused already, such as forwarding what one may not read, has nothing in it to be asked about.
+    async fn judge_unless(&self, refused: bool, question: Question<'_>) -> Judgement {
+        if refused { Judgement::Pass } else { self.judge(question).await }
     }
 
     /// What it says of a text that is to replace another.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use actix::Handler;
 use actix::dev::SendError;
 use futures_util::future::BoxFuture;
+use tokio::time::timeout_at;
 
 use super::actor::{RoomActor, Surroundings};
 use super::directory::Directory;
@@ -19,7 +20,7 @@ use super::messages::{
 };
 use super::preparing::Preparing;
 use super::state::order::Committed;
-use super::state::posting::Answers;
+use super::state::posting::{Answers, all_refused};
 use crate::config::Config;
 use crate::delivery::feeds::Feeds;
 use crate::delivery::handle::{RelayHandle, Relays};
@@ -60,6 +61,7 @@ pub struct Rooms {
     pub(super) map: Map,
     persistence: Persistence,
     hook: Option<Hook>,
+    preparing: Preparing,
     busy: Refusal,
 }
 
@@ -94,6 +96,7 @@ impl Rooms {
     #[must_use]
     pub fn start(start: Start<'_>) -> Self {
         let settings = start.settings;
+        let preparing = Preparing { store: start.store.clone(), mentions_max: settings.conversation.mentions_per_message };
         let with = Arc::new(Surroundings {
             store: start.store.clone(),
             persistence: start.persistence.clone(),
@@ -105,7 +108,7 @@ impl Rooms {
             room_limits: RoomLimits::from(&settings.limits),
             message_limits: MessageLimits::from(&settings.conversation),
             mention_all_role: settings.conversation.mention_all_role,
-            preparing: Preparing { store: start.store.clone(), mentions_max: settings.conversation.mentions_per_message },
+            preparing: preparing.clone(),
             rooms_awake_max: settings.limits.rooms_awake,
             page_max: PageMax { rows: settings.resume.page_rows, bytes: settings.session.share() },
             piece_bytes: settings.session.share(),
@@ -127,7 +130,7 @@ impl Rooms {
         let spec = ChildSpec { kind: "directory", name: "directory".into(), policy: start.directory_policy, mailbox_capacity };
         let directory = start.supervisor.spawn(spec, |_| directory);
         let busy = Refusal::busy(settings.database.busy_retry_after);
-        Self { directory, map, persistence: start.persistence, hook: start.hook, busy }
+        Self { directory, map, persistence: start.persistence, hook: start.hook, preparing, busy }
     }
 
     /// Posts of one session to a room, in order; answered one by one inside. The hook is asked outside the room, so nobody else waits for it; the
@@ -136,6 +139,13 @@ impl Rooms {
         let Some(hook) = self.hook.clone() else { return Box::pin(self.post_judged(room, posts, Vec::new())) };
         let rooms = self.clone();
         Box::pin(async move {
+            // What is forwarded is copied first: the hook is asked about what will be stored.
+            let count = posts.len();
+            let posts = match timeout_at(rooms.persistence.deadline(), rooms.preparing.forwards(posts)).await {
+                Ok(Ok(posts)) => posts,
+                Ok(Err(error)) => return Ok(Ok(all_refused(error.fault().into(), count))),
+                Err(_late) => return Ok(Ok(all_refused(Fault::Unavailable.into(), count))),
+            };
             let judged = hook.judge_posts(Some(room), None, &posts).await;
             rooms.post_judged(room, posts, judged).await
         })

@@ -38,16 +38,27 @@ impl Preparing {
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn posts(&self, mut posts: Vec<Post>) -> Result<Vec<Post>, StoreError> {
+    pub(super) async fn posts(&self, posts: Vec<Post>) -> Result<Vec<Post>, StoreError> {
+        let mut posts = self.forwards(posts).await?;
+        // A forwarded text mentions nobody a second time.
+        let forwarded = |post: &Post| post.details.as_ref().is_some_and(|details| details.origin.is_some());
+        for post in posts.iter_mut().filter(|post| !forwarded(post)) {
+            let mentions = self.mentions(post.text.as_str()).await?;
+            if !mentions.is_empty() {
+                post.details.get_or_insert_default().mentions = mentions;
+            }
+        }
+        Ok(posts)
+    }
+
+    /// Fills in what posts forward, where that was not done before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn forwards(&self, mut posts: Vec<Post>) -> Result<Vec<Post>, StoreError> {
         for post in &mut posts {
-            match post.forward.take() {
-                Some(forward) => self.forward(post, forward).await?,
-                None => {
-                    let mentions = self.mentions(post.text.as_str()).await?;
-                    if !mentions.is_empty() {
-                        post.details.get_or_insert_default().mentions = mentions;
-                    }
-                }
+            if let Some(forward) = post.forward.take() {
+                self.forward(post, forward).await?;
             }
         }
         Ok(posts)
@@ -74,7 +85,7 @@ impl Preparing {
         Ok(Mentions { users, room, online })
     }
 
-    /// Copies the text that is forwarded, if the one who forwards may read it. It mentions nobody a second time. What cannot be read is
+    /// Copies the text that is forwarded, if the one who forwards may read it. What cannot be read is
     /// refused by the store, unless this is a repeat (I3).
     async fn forward(&self, post: &mut Post, forward: Forward) -> Result<(), StoreError> {
         let reader = post.author;

@@ -88,6 +88,23 @@ async fn it_refuses_and_reports_and_a_repeat_is_answered_whatever_it_says() {
 }
 
 #[tokio::test]
+async fn it_is_asked_about_what_a_forwarded_post_will_say() {
+    let hook = Hook::start(Manner::Action("allow")).await;
+    let at = start(&hook, &[]).await;
+    at.ann.say(&at.room, "worth a thought").await;
+    let forward = |seq: u64| json!({"client_id": Uuid::now_v7(), "forward": {"room": at.room, "seq": seq}});
+    let path = format!("rooms/{}/messages", at.room);
+    at.bob.post(&path, forward(1)).await.ok();
+    let asked = hook.asked();
+    assert_eq!(asked.last().expect("a question").json()["text"], "worth a thought");
+    assert_eq!(at.bob.post(&path, forward(9)).await.code(), "not_found");
+    assert_eq!(hook.asked().len(), asked.len(), "where there is nothing to be read nothing is asked");
+    hook.answer(Manner::Action("refuse"));
+    assert_eq!(at.bob.post(&path, forward(1)).await.code(), "filtered");
+    assert_eq!(at.ann.texts(&at.room).await, ["worth a thought", "worth a thought"]);
+}
+
+#[tokio::test]
 async fn one_that_fails_leaves_posts_alone_or_refuses_them_as_the_settings_say() {
     let failing = [Manner::Status(500), Manner::Garbage, Manner::Gone, Manner::Action("dance"), Manner::Held];
     for (rule, expected) in [("open", None), ("closed", Some("unavailable"))] {
