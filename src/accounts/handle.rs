@@ -41,6 +41,8 @@ pub struct Parts {
     pub limits: config::Limits,
     /// Has it read anew what people want to be notified of.
     pub wishes_changed: WishesChanged,
+    /// So many changes of their own a device may have missed and be told of each.
+    pub missed_max: usize,
     /// How long answers under operation ids are kept.
     pub operation_life: std::time::Duration,
 }

@@ -106,7 +106,8 @@ impl Accounts {
             return Err(Fault::BadRequest.into());
         }
         let text = DraftText::parse(text, limits.text_max.as_usize())?;
-        let set = SetDraft { user, room, thread, text, now: self.now(), drafts_max: limits.drafts_per_user };
+        let (drafts_max, missed_max) = (limits.drafts_per_user, self.0.parts.missed_max);
+        let set = SetDraft { user, room, thread, text, now: self.now(), drafts_max, missed_max };
         let set = self.write(user, set).await?;
         self.announce_heads(&set.user_heads);
         Ok(set.value)

@@ -14,8 +14,8 @@ impl Accounts {
     /// [`BadRequest`](crate::domain::fault::Fault::BadRequest) about oneself, [`NotFound`](crate::domain::fault::Fault::NotFound) for an account
     /// that does not exist or is deleted, [`LimitReached`](crate::domain::fault::Fault::LimitReached), those of persistence.
     pub async fn set_relation(&self, user: UserId, other: UserId, change: RelationChange) -> Result<RelationChanged, Refusal> {
-        let limits = (&self.0.parts.limits).into();
-        let changed = self.write(user, SetRelation { user, other, change, now: self.now(), limits }).await?;
+        let (limits, missed_max) = ((&self.0.parts.limits).into(), self.0.parts.missed_max);
+        let changed = self.write(user, SetRelation { user, other, change, now: self.now(), limits, missed_max }).await?;
         self.announce_heads(&changed.user_heads);
         Ok(changed)
     }

@@ -83,6 +83,7 @@ impl World {
             limits: Config::default().limits,
             settings: self.settings.clone(),
             wishes_changed: std::sync::Arc::new(|| Box::pin(std::future::ready(()))),
+            missed_max: 100,
             operation_life: Duration::from_secs(86_400),
         };
         Process { accounts: Accounts::open(parts).await.unwrap(), relay }

@@ -269,6 +269,7 @@ async fn start_parts(
         settings: config.accounts.clone(),
         limits: config.limits.clone(),
         wishes_changed: wishes_changed(notify, store.clone()),
+        missed_max: config.resume.max_changes,
         operation_life: config.database.operation_ttl,
     })
     .await?;

@@ -131,6 +131,7 @@ async fn accounts(config: &Config, store: Store) -> Result<Accounts, Failure> {
         settings: config.accounts.clone(),
         limits: config.limits.clone(),
         wishes_changed: std::sync::Arc::new(|| Box::pin(std::future::ready(()))),
+        missed_max: config.resume.max_changes,
         operation_life: config.database.operation_ttl,
     };
     Accounts::open(parts).await.map_err(failed)

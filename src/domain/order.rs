@@ -26,7 +26,13 @@ macro_rules! counter {
             /// The one before; the one before the first is [`Self::ZERO`].
             #[must_use]
             pub const fn previous(self) -> Self {
-                Self(self.0.saturating_sub(1))
+                self.back(1)
+            }
+
+            /// The one so many before; never below [`Self::ZERO`].
+            #[must_use]
+            pub const fn back(self, by: usize) -> Self {
+                Self(self.0.saturating_sub(by as u64))
             }
         }
 

@@ -1,7 +1,7 @@
 //! What people have begun to write and not sent, kept for their other devices.
 //!
 //! *Invariants.* A row is written under the lock of its person; the last who writes wins. One that was sent or thrown away stays as a row
-//! without text, because a device that was away has to be told.
+//! without text, because a device that was away has to be told; for as long as one may have been away and is told of each change.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -63,6 +63,8 @@ pub struct SetDraft {
     pub now: Timestamp,
     /// How many one person may have.
     pub drafts_max: usize,
+    /// So many changes a device may have missed and be told of each.
+    pub missed_max: usize,
 }
 
 impl Operation for SetDraft {
@@ -108,7 +110,20 @@ impl SetDraft {
         } else {
             each!(db, |c| diesel::insert_into(drafts::table).values(row).execute(c).await)?;
         }
+        if draft.text.is_empty() {
+            self.forget_gone(db, draft.revision).await?;
+        }
         Ok(Set { value: draft, user_heads: people.write(db).await? })
+    }
+
+    /// What is gone for longer than a device may be away needs no row: who comes back then begins anew (I7).
+    async fn forget_gone(&self, db: &mut Db, head: Revision) -> Result<(), StoreError> {
+        let gone = drafts::table
+            .filter(drafts::user.eq(Id::from(self.user)))
+            .filter(drafts::stream_revision.le(int(head.back(self.missed_max).0)))
+            .filter(drafts::text.eq(""));
+        each!(db, |c| diesel::delete(gone).execute(c).await)?;
+        Ok(())
     }
 }
 

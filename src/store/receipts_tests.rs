@@ -75,7 +75,7 @@ async fn between_who_blocks_and_who_is_blocked_nothing_is_seen_either_way() {
     let test = TestStore::open().await;
     let (room, [ann, bob, cem, dan]) = hall(&test).await;
     let limits = RelationLimits::from(&Config::default().limits);
-    let block = SetRelation { user: ann, other: bob, change: RelationChange::BLOCK, now: noon(), limits };
+    let block = SetRelation { user: ann, other: bob, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 100 };
     test.run(block).await.unwrap();
     assert_eq!(seen(&test, room, ann).await, [(cem, 3), (dan, 3)]);
     assert_eq!(seen(&test, room, bob).await, [(cem, 3), (dan, 3)]);

@@ -100,6 +100,8 @@ pub struct SetRelation {
     pub now: Timestamp,
     /// How many there may be.
     pub limits: RelationLimits,
+    /// So many changes a device may have missed and be told of each.
+    pub missed_max: usize,
 }
 
 /// What became of a [`SetRelation`].
@@ -151,6 +153,9 @@ impl SetRelation {
         let blocked_revision = if block_changed { revision } else { old.blocked_revision };
         let relation = Relation { other, blocked, muted, changed_at: self.now, revision, blocked_revision };
         write(db, user, &relation, known.is_some()).await?;
+        if !(blocked || muted) {
+            forget_ended(db, user, revision.back(self.missed_max)).await?;
+        }
         let room = if block_changed {
             let closed = blocked || is_blocked(db, user, other).await?;
             direct.set_blocked(db, closed, user, self.now).await?
@@ -195,6 +200,16 @@ async fn write(db: &mut Db, user: UserId, relation: &Relation, is_known: bool) -
     } else {
         each!(db, |c| diesel::insert_into(relations::table).values(row).execute(c).await)?;
     }
+    Ok(())
+}
+
+/// What ended longer ago than a device may be away needs no row: who comes back then begins anew (I7).
+async fn forget_ended(db: &mut Db, user: UserId, up_to: Revision) -> Result<(), StoreError> {
+    let ended = relations::table
+        .filter(relations::user.eq(Id::from(user)))
+        .filter(relations::stream_revision.le(int(up_to.0)))
+        .filter(relations::blocked.eq(false).and(relations::muted.eq(false)));
+    each!(db, |c| diesel::delete(ended).execute(c).await)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::store::users::changes::DeleteAccount;
 
 async fn set(test: &TestStore, user: UserId, room: RoomId, thread: Option<u64>, text: &str) -> Result<Set<Draft>, StoreError> {
     let text = DraftText::parse(text.to_owned(), 100).unwrap();
-    test.run(SetDraft { user, room, thread: thread.map(Seq), text, now: noon(), drafts_max: 2 }).await
+    test.run(SetDraft { user, room, thread: thread.map(Seq), text, now: noon(), drafts_max: 2, missed_max: 4 }).await
 }
 
 async fn listed(test: &TestStore, user: UserId) -> Vec<(RoomId, Option<u64>, String)> {
@@ -48,6 +48,34 @@ async fn a_draft_is_kept_by_room_and_thread_changed_and_thrown_away() {
     assert_eq!(texts(&test.stream(ann, head, 10).await), ["Re", ""]);
     assert_eq!(texts(&test.stream(ann, head, 1).await), ["Re"]);
     assert_eq!(texts(&test.stream(ann, head + 3, 1).await), [""]);
+}
+
+#[tokio::test]
+async fn what_was_thrown_away_is_remembered_for_as_long_as_a_device_may_have_missed_it() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[]).await;
+    test.say(room, ann, &["1", "2", "3", "4", "5", "6"]).await;
+    let rows = async || {
+        let counted = test.store.read(move |db| {
+            Box::pin(async move {
+                let query = drafts::table.filter(drafts::user.eq(Id::from(ann))).count();
+                let count: i64 = each!(db, |c| query.get_result(c).await)?;
+                Ok(count)
+            })
+        });
+        counted.await.unwrap()
+    };
+    set(&test, ann, room, None, "kept").await.unwrap();
+    for thread in 1..=6 {
+        set(&test, ann, room, Some(thread), "x").await.unwrap();
+        let gone = set(&test, ann, room, Some(thread), "").await.unwrap().value;
+        // Who has missed as many changes as they may hears of every one that went.
+        let missed = test.stream(ann, gone.revision.back(4).0, 100).await.items;
+        assert_eq!(missed.iter().filter(|item| matches!(item, StreamItem::Draft(_))).count(), 2, "{missed:?}");
+    }
+    assert_eq!(rows().await, 1 + 2, "what is there stays, and what went just now");
+    assert_eq!(listed(&test, ann).await, [(room, None, "kept".to_owned())]);
 }
 
 #[tokio::test]

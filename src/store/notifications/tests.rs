@@ -144,7 +144,7 @@ async fn what_counts_for_a_person_is_read_with_them() {
     let ([ann, bob, cem, dan], room) = hall(&test).await;
     let limits = (&crate::config::Config::default().limits).into();
     for (user, change) in [(bob, RelationChange::BLOCK), (cem, RelationChange::MUTE)] {
-        test.run(SetRelation { user, other: ann, change, now: noon(), limits }).await.unwrap();
+        test.run(SetRelation { user, other: ann, change, now: noon(), limits, missed_max: 100 }).await.unwrap();
     }
     let until = Some(noon() + TimeDelta::hours(1));
     let muted = RoomPreferences { muted_until: until, ..RoomPreferences::none(room) };
@@ -219,7 +219,9 @@ async fn the_list_leaves_out_what_is_read_and_whom_one_blocks() {
     test.run(RaiseMarks { user: bob, progress }).await.unwrap();
     assert_eq!((told(&test, bob, true).await, told(&test, bob, false).await), (vec![3, 2], vec![3, 2, 1]));
     let limits = (&crate::config::Config::default().limits).into();
-    test.run(SetRelation { user: bob, other: cem, change: RelationChange::BLOCK, now: noon(), limits }).await.unwrap();
+    test.run(SetRelation { user: bob, other: cem, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 100 })
+        .await
+        .unwrap();
     assert_eq!(told(&test, bob, true).await, [3]);
 }
 

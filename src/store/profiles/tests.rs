@@ -114,7 +114,9 @@ async fn a_profile_is_seen_while_a_room_is_shared_and_its_person_does_not_block(
     assert_eq!((seen(&test, bob, ann).await, seen(&test, ann, bob).await), (said.clone(), said.clone()));
     assert_eq!((seen(&test, cem, ann).await, seen(&test, ann, ann).await), (None, said.clone()));
     let limits = RelationLimits { blocks_per_user: 9, mutes_per_user: 9 };
-    let relate = async |user, other, change| test.run(SetRelation { user, other, change, now: noon(), limits }).await.unwrap();
+    let relate = async |user, other, change| {
+        test.run(SetRelation { user, other, change, now: noon(), limits, missed_max: 9 }).await.unwrap()
+    };
     relate(ann, bob, RelationChange::MUTE).await;
     assert_eq!(seen(&test, bob, ann).await, said);
     relate(ann, bob, RelationChange::BLOCK).await;

@@ -155,7 +155,9 @@ async fn mentions_count_behind_the_mark_once_each_and_without_ones_own_and_block
     raise(&test, bob, &[(room, 1, 0)]).await;
     assert_eq!(place(&test, bob, room).await, (1, 6, 3, Some(2)));
     let limits = (&crate::config::Config::default().limits).into();
-    test.run(SetRelation { user: bob, other: cem, change: RelationChange::BLOCK, now: noon(), limits }).await.unwrap();
+    test.run(SetRelation { user: bob, other: cem, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 100 })
+        .await
+        .unwrap();
     assert_eq!(place(&test, bob, room).await, (1, 6, 2, Some(2)));
     raise(&test, bob, &[(room, 7, 0)]).await;
     assert_eq!(place(&test, bob, room).await, (7, 0, 0, None));

@@ -8,7 +8,7 @@ use crate::store::testing::{TestStore, limits, noon, post};
 use crate::store::users::changes::DeleteAccount;
 
 fn set(user: UserId, other: UserId, change: RelationChange) -> SetRelation {
-    SetRelation { user, other, change, now: noon(), limits: RelationLimits::from(&Config::default().limits) }
+    SetRelation { user, other, change, now: noon(), limits: RelationLimits::from(&Config::default().limits), missed_max: 100 }
 }
 
 async fn block(test: &TestStore, user: UserId, other: UserId) -> RelationChanged {
@@ -107,6 +107,23 @@ async fn so_many_are_blocked_and_muted_and_no_more() {
         test.run(set(bob, off)).await.unwrap();
         test.run(set(cem, on)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_remembered_for_as_long_as_a_device_may_have_missed_it() {
+    let test = TestStore::open().await;
+    let [ann, bob, cem] = test.people().await;
+    let set = |other, change| SetRelation { missed_max: 2, ..set(ann, other, change) };
+    let known = async |other| test.store.read(move |db| Box::pin(find(db, ann, other))).await.unwrap().is_some();
+    test.run(set(bob, RelationChange::BLOCK)).await.unwrap();
+    test.run(set(bob, RelationChange::UNBLOCK)).await.unwrap();
+    assert!(known(bob).await, "a device that was away must hear of it");
+    test.run(set(cem, RelationChange::MUTE)).await.unwrap();
+    test.run(set(cem, RelationChange::UNMUTE)).await.unwrap();
+    assert_eq!((known(bob).await, known(cem).await), (false, true));
+    // Forgotten is as never said.
+    test.run(set(bob, RelationChange::BLOCK)).await.unwrap();
+    assert!(known(bob).await);
 }
 
 #[tokio::test]

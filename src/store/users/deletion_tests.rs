@@ -75,12 +75,12 @@ async fn live(test: &TestStore, user: UserId, other: UserId, room: RoomId) {
     let wanted = ThreadPreferences { following: Following::Yes, ..ThreadPreferences::none(room, Seq(1)) };
     test.run(SetThreadPreferences { user, wanted }).await.unwrap();
     let text = DraftText::parse(OWN_WORD.to_owned(), 100).unwrap();
-    test.run(SetDraft { user, room, thread: None, text, now: noon(), drafts_max: 9 }).await.unwrap();
+    test.run(SetDraft { user, room, thread: None, text, now: noon(), drafts_max: 9, missed_max: 9 }).await.unwrap();
     let progress = [(room, Progress { read: Seq(1), delivered: Seq(1) })].into_iter().collect();
     test.run(RaiseMarks { user, progress }).await.unwrap();
     let limits = RelationLimits { blocks_per_user: 9, mutes_per_user: 9 };
     be_notified(test, user, other, room).await;
-    test.run(SetRelation { user, other, change: RelationChange::BLOCK, now: noon(), limits }).await.unwrap();
+    test.run(SetRelation { user, other, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 9 }).await.unwrap();
 }
 
 /// The other mentions them, and they are told.
@@ -134,7 +134,9 @@ async fn of_a_deleted_account_nothing_is_left_that_was_the_persons_own() {
     test.say(room, bob, &["hello"]).await;
     live(&test, ann, bob, room).await;
     let limits = RelationLimits { blocks_per_user: 9, mutes_per_user: 9 };
-    test.run(SetRelation { user: bob, other: ann, change: RelationChange::MUTE, now: noon(), limits }).await.unwrap();
+    test.run(SetRelation { user: bob, other: ann, change: RelationChange::MUTE, now: noon(), limits, missed_max: 9 })
+        .await
+        .unwrap();
 
     let [all, theirs, words] = tables_with(&test, ann).await;
     assert_eq!(all, set(&[FORGOTTEN, KEPT].concat()), "say of each what becomes of it");

@@ -49,7 +49,7 @@ async fn lively(test: &TestStore) -> (RoomId, RoomId, UserId) {
     let first = FirstDirect { other: bob, room: direct, post: post(ann, "hi"), verdict: Ok(()), now: noon(), limits: limits() };
     test.run(first).await.unwrap();
     let (change, limits) = (RelationChange::BLOCK, (&Config::default().limits).into());
-    test.run(SetRelation { user: ann, other: bob, change, now: noon(), limits }).await.unwrap();
+    test.run(SetRelation { user: ann, other: bob, change, now: noon(), limits, missed_max: 100 }).await.unwrap();
     (room, direct, bob)
 }
 
