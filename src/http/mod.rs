@@ -18,6 +18,7 @@ mod docs;
 pub mod drafts;
 pub mod error;
 pub mod filters;
+pub mod following;
 pub mod guard;
 pub mod health;
 pub mod idempotency;

@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::{PROBLEM_JSON, ProblemDocument};
 use super::{
-    accounts, admin, administration, audit, changing, drafts, filters, health, invitations, logins, members, messages,
+    accounts, admin, administration, audit, changing, drafts, filters, following, health, invitations, logins, members, messages,
     notifications, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing, users,
 };
 use crate::domain::fault::Fault;
@@ -35,7 +35,7 @@ const OPEN: &[&str] = &["/health/live", "/health/ready", "/metrics", "/api/v1/op
         users::find, users::one,
         preferences::mine, preferences::change_mine, preferences::of_room, preferences::set_of_room,
         preferences::of_thread, preferences::set_of_thread, notifications::list, drafts::list, drafts::keep, drafts::throw_away,
-        reading::read, reading::read_all, receipts::list,
+        following::list, reading::read, reading::read_all, receipts::list,
         relations::list, relations::block, relations::unblock, relations::mute, relations::unmute,
         administration::users, administration::user, administration::change_user, administration::invite,
         administration::invitations, administration::revoke,

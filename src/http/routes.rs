@@ -15,9 +15,9 @@ use super::error::Problem;
 use super::guard::guard;
 use super::parts::Parts;
 use super::{
-    accounts, admin, administration, audit, changing, docs, drafts, filters, health, input, invitations, logins, members,
-    messages, notifications, openapi, preferences, presence, reading, receipts, relations, reports, rooms, silences, typing,
-    users,
+    accounts, admin, administration, audit, changing, docs, drafts, filters, following, health, input, invitations, logins,
+    members, messages, notifications, openapi, preferences, presence, reading, receipts, relations, reports, rooms, silences,
+    typing, users,
 };
 use crate::domain::fault::Fault;
 use crate::session::handshake;
@@ -76,6 +76,7 @@ routes! {
     delete "/api/v1/rooms/{room}"                      => rooms::delete;
     post   "/api/v1/groups"                            => rooms::create_group;
     get    "/api/v1/me/rooms"                          => rooms::mine;
+    get    "/api/v1/me/threads"                        => following::list;
     put    "/api/v1/me/read"                           => reading::read_all;
     get    "/api/v1/rooms/{room}/receipts"             => receipts::list;
     put    "/api/v1/rooms/{room}/read"                 => reading::read;

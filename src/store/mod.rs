@@ -20,6 +20,7 @@ mod columns;
 pub mod drafts;
 mod error;
 pub mod filters;
+pub mod following;
 pub mod history;
 pub mod links;
 pub mod logins;

@@ -128,6 +128,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    threads (room, seq) {
+        room -> Binary,
+        seq -> BigInt,
+        author -> Binary,
+    }
+}
+
+diesel::table! {
     mentions (room, user, seq) {
         room -> Binary,
         user -> Binary,

@@ -245,3 +245,28 @@ async fn nobody_is_called_what_mentions_everybody() {
         assert_eq!(Person::anonymous(&server.base()).post("accounts", account).await.code(), "name_taken", "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_threads_one_follows_are_listed_page_by_page_with_what_is_unread() {
+    let scene = Scene::start().await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    for text in ["first", "second"] {
+        ann.say(room, text).await;
+    }
+    let path = format!("rooms/{room}/messages");
+    let mut said = Vec::new();
+    for thread in [1, 2] {
+        let reply = json!({"client_id": Uuid::now_v7(), "text": "re", "thread": thread});
+        said.push(bob.post(&path, reply).await.ok());
+    }
+    let of = |thread: usize| {
+        let reply = &said[thread - 1];
+        json!({"room": room, "thread": thread, "replies": 1, "last": reply["seq"], "last_at": reply["created_at"], "unread": 1})
+    };
+    let newest = ann.get("me/threads?limit=1").await.ok();
+    assert_eq!(newest["items"], json!([of(2)]));
+    let rest = ann.get(&format!("me/threads?limit=1&page={}", newest["next"].as_str().expect("another page"))).await.ok();
+    assert_eq!((&rest["items"], &rest["next"]), (&json!([of(1)]), &json!(null)));
+    ann.put("me/read", json!({})).await.ok();
+    assert_eq!(ann.get("me/threads").await.ok()["items"][0]["unread"], 0);
+}

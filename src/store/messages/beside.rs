@@ -17,7 +17,7 @@ use crate::store::backend::Db;
 use crate::store::columns::{Id, int, number};
 use crate::store::error::StoreError;
 use crate::store::rows::MessageRow;
-use crate::store::schema::{mentions, messages, replies};
+use crate::store::schema::{mentions, messages, replies, threads};
 
 /// In `mentions`, whoever is in the room.
 pub(super) const EVERYBODY: Id = Id([0; 16]);
@@ -28,9 +28,12 @@ pub(super) struct Named(HashMap<(Id, i64), NamedMessage>);
 
 #[derive(Debug)]
 struct NamedMessage {
+    author: Id,
     deleted: bool,
     is_reply: bool,
     reply_count: i64,
+    /// A thread begins with it already.
+    has_thread: bool,
     /// The newest message of its thread and its revision, once this batch has added one.
     grown_to: Option<(i64, i64)>,
 }
@@ -61,6 +64,9 @@ impl Named {
     }
 }
 
+/// Number, author, whether it is deleted; whether it is a reply, how many it has, and whether it ever had one.
+type NamedRow = (i64, Id, bool, (bool, i64, bool));
+
 /// What posts name.
 pub(super) async fn named(db: &mut Db, appends: &[Append]) -> Result<Named, StoreError> {
     let mut wanted: HashMap<RoomId, BTreeSet<i64>> = HashMap::new();
@@ -73,12 +79,14 @@ pub(super) async fn named(db: &mut Db, appends: &[Append]) -> Result<Named, Stor
     }
     let mut found = HashMap::new();
     for (room, seqs) in wanted {
-        let columns = (messages::seq, messages::deleted_at.is_not_null(), messages::thread.is_not_null(), messages::reply_count);
+        let thread = (messages::thread.is_not_null(), messages::reply_count, messages::last_reply.is_not_null());
+        let columns = (messages::seq, messages::author, messages::deleted_at.is_not_null(), thread);
         let seqs: Vec<i64> = seqs.into_iter().collect();
         let query = messages::table.filter(messages::room.eq(Id::from(room))).filter(messages::seq.eq_any(&seqs)).select(columns);
-        let rows: Vec<(i64, bool, bool, i64)> = each!(db, |c| query.load(c).await)?;
-        for (seq, deleted, is_reply, reply_count) in rows {
-            found.insert((room.into(), seq), NamedMessage { deleted, is_reply, reply_count, grown_to: None });
+        let rows: Vec<NamedRow> = each!(db, |c| query.load(c).await)?;
+        for (seq, author, deleted, (is_reply, reply_count, has_thread)) in rows {
+            let named = NamedMessage { author, deleted, is_reply, reply_count, has_thread, grown_to: None };
+            found.insert((room.into(), seq), named);
         }
     }
     Ok(Named(found))
@@ -110,6 +118,10 @@ pub(super) async fn write(db: &mut Db, detailed: Vec<(MessageRow, Details)>, nam
         let Some((last, revision)) = first.grown_to else { continue };
         let grown = (messages::reply_count.eq(first.reply_count), messages::last_reply.eq(last), messages::revision.eq(revision));
         each!(db, |c| diesel::update(messages::table.find((*room, *seq))).set(grown).execute(c).await)?;
+        if !first.has_thread {
+            let thread = (threads::room.eq(*room), threads::seq.eq(*seq), threads::author.eq(first.author));
+            each!(db, |c| diesel::insert_into(threads::table).values(thread).execute(c).await)?;
+        }
     }
     Ok(())
 }

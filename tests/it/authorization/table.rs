@@ -131,6 +131,7 @@ fn own() -> Vec<Row> {
         // There is nothing of it to be seen for anybody else: it is gone, or never was.
         delete("/api/v1/me/drafts/{room}", EVERYBODY).command_with("set_draft", json!({"room": "{room}", "text": ""})),
         get("/api/v1/me/rooms", EVERYBODY),
+        get("/api/v1/me/threads", EVERYBODY),
         put("/api/v1/me/read", EVERYBODY).command("read_all"),
         route("put", "/api/v1/rooms/{room}/read", json!({"seq": 1}), MEMBERS).command("read"),
         route("put", "/api/v1/rooms/{room}/read", json!({"delivered": 1}), MEMBERS)
