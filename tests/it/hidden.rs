@@ -88,6 +88,8 @@ async fn reactions_and_forwarded_words_of_the_blocked_are_hidden_too() {
     ann.say(room, "mine").await;
     let mut hers = ann.connect().await;
     block(ann, bob).await;
+    // From the news of the block on.
+    while hers.push("user_changes").await["items"][0]["relation"].is_null() {}
     hers.subscribe(room).await;
     bob.put(&format!("rooms/{room}/messages/1/reactions/👍"), json!({})).await.ok();
     eve.put(&format!("rooms/{room}/messages/1/reactions/👍"), json!({})).await.ok();

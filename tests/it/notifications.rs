@@ -3,7 +3,6 @@
 use crate::support::eventually;
 use crate::support::person::Person;
 use crate::support::scene::Scene;
-use crate::support::server::Server;
 use crate::support::socket::Socket;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -250,6 +249,7 @@ async fn a_deleted_message_takes_its_notifications_along() {
 mod crashes {
     use super::*;
     use crate::support::fill::Filler;
+    use crate::support::server::Server;
     use hubbub::faults;
     use std::time::{Duration, Instant};
 
@@ -304,16 +304,9 @@ mod crashes {
         assert!(kinds(bob, "me/notifications").await.is_empty());
         faults::arm("notify.wait", 0);
         up_to(bob, ("room_mention", 1)).await;
-        // Everybody's row, and nothing left to do: what is told in the end can be counted in the store.
-        let count = eventually("the end of the queue", || async {
-            let waiting =
-                scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await;
-            if waiting > 0 {
-                return None;
-            }
-            Some(scene.server.database.count(scene.server.folder.path(), "SELECT COUNT(*) AS number FROM notifications").await)
-        })
-        .await;
+        scene.server.everybody_is_notified().await;
+        let folder = scene.server.folder.path();
+        let count = scene.server.database.count(folder, "SELECT COUNT(*) AS number FROM notifications").await;
         assert_eq!(count, 401, "all but the author");
     }
 }

@@ -188,6 +188,7 @@ async fn whoever_was_put_into_a_group_and_written_to_for_the_first_time_while_aw
     }
 
     // So does a client that keeps all its rooms by the rules: it ends with what a fresh one sees.
+    scene.server.everybody_is_notified().await;
     let fresh = knows_then(bob, Known::default(), None).await;
     let back = knows_then(bob, known, Some(&fresh)).await;
     assert_eq!(back.broken, [""; 0]);

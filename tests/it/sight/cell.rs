@@ -1,6 +1,5 @@
 //! The people and rooms of one cell, and how something is looked at three times.
 
-use crate::support::eventually;
 use crate::support::histories::client::Client;
 use crate::support::histories::model::Known;
 use crate::support::histories::play::settle;
@@ -71,18 +70,8 @@ impl<'a> Cell<'a> {
         bob.say(&room, "before").await;
         let direct = if have_written { text(&whisper(&bob, &ann, "psst").await.ok()["room"]) } else { String::new() };
         let cell = Self { server, ann, bob, cid, room, side, direct };
-        cell.everybody_is_notified().await;
+        server.everybody_is_notified().await;
         cell
-    }
-
-    /// Waits for that: it comes behind what was done.
-    pub async fn everybody_is_notified(&self) {
-        eventually("the end of the queue", || async {
-            let folder = self.server.folder.path();
-            let waiting = self.server.database.count(folder, "SELECT COUNT(*) AS number FROM notify_queue").await;
-            (waiting == 0).then_some(())
-        })
-        .await;
     }
 }
 

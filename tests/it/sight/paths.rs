@@ -79,7 +79,7 @@ impl Path {
         if !answer.status.is_success() {
             return Seen::all(answer.code());
         }
-        cell.everybody_is_notified().await;
+        cell.server.everybody_is_notified().await;
         let (room, direct, done) = (&cell.room, &cell.direct, &answer.body);
         let message = |room: &str, seq: u64| format!("{room} message {seq:06}");
         let new = || number(&done["seq"]);

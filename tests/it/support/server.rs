@@ -2,7 +2,7 @@
 
 use super::command::CommandLine;
 use super::database::Database;
-use super::{DEADLINE, within};
+use super::{DEADLINE, eventually, within};
 use hubbub::app::{self, Stopped};
 use hubbub::config::{Config, Sources};
 use hubbub::domain::time::Clock;
@@ -64,6 +64,15 @@ impl Server {
     /// Runs `hubbub user …` beside it.
     pub async fn user_command(&self, arguments: &[&str], password: &str) {
         CommandLine::of(self).run_with(&[&["user"], arguments].concat(), password).await.done();
+    }
+
+    /// Waits until nobody is to be notified of anything: that comes behind what was done.
+    pub async fn everybody_is_notified(&self) {
+        eventually("the end of the queue", || async {
+            let waiting = self.database.count(self.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await;
+            (waiting == 0).then_some(())
+        })
+        .await;
     }
 
     /// Where it answers.

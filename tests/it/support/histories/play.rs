@@ -81,7 +81,7 @@ impl Stage {
         for room in &deleted {
             has_ended(&sue, room).await?;
         }
-        self.everybody_is_notified().await?;
+        self.server.everybody_is_notified().await;
         let mut fresh = Client::come(&sue, Known::default()).await?;
         settle("a fresh client", &mut fresh, None).await?;
         settle("who never left", &mut stayed, Some(&fresh.known)).await?;
@@ -95,16 +95,6 @@ impl Stage {
         same("never left", &stayed.known.render(), &stored)?;
         same("was away", &back.known.render(), &stored)?;
         same("asked REST", &memberships(&sue).await, &only_memberships(stored))
-    }
-
-    /// Waits until nobody is to be notified of anything: that comes behind what was done.
-    async fn everybody_is_notified(&self) -> Result<(), Broken> {
-        let notified = async {
-            while self.server.database.count(self.server.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(SETTLED_WITHIN, notified).await.map_err(|_| "notifying never ends".to_owned())
     }
 
     async fn cast<'a>(&'a self, sue: &'a Person) -> Cast<'a> {
