@@ -171,16 +171,10 @@ pub async fn page(
 pub(super) async fn changed(
     db: &mut Db,
     user: UserId,
-    (from, to): (Revision, Revision),
+    span: (Revision, Revision),
     limit: i64,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let query = drafts::table
-        .filter(drafts::user.eq(Id::from(user)))
-        .filter(drafts::stream_revision.gt(int(from.0)).and(drafts::stream_revision.le(int(to.0))))
-        .order(drafts::stream_revision)
-        .limit(limit)
-        .select(drafts::all_columns);
-    let rows: Vec<DraftRow> = each!(db, |c| query.load(c).await)?;
+    let rows = changed_rows!(db, drafts: DraftRow, user, span, limit)?;
     rows.into_iter().map(|row| Ok(StreamItem::Draft(row.try_into()?))).collect()
 }
 

@@ -328,21 +328,8 @@ pub(super) async fn changed(
     (from, to): (Revision, Revision),
     limit: i64,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let (above, most) = (int(from.0), int(to.0));
-    let query = room_preferences::table
-        .filter(room_preferences::user.eq(Id::from(user)))
-        .filter(room_preferences::stream_revision.gt(above).and(room_preferences::stream_revision.le(most)))
-        .order(room_preferences::stream_revision)
-        .limit(limit)
-        .select(room_preferences::all_columns);
-    let rooms: Vec<RoomRow> = each!(db, |c| query.load(c).await)?;
-    let query = thread_preferences::table
-        .filter(thread_preferences::user.eq(Id::from(user)))
-        .filter(thread_preferences::stream_revision.gt(above).and(thread_preferences::stream_revision.le(most)))
-        .order(thread_preferences::stream_revision)
-        .limit(limit)
-        .select(thread_preferences::all_columns);
-    let threads: Vec<ThreadRow> = each!(db, |c| query.load(c).await)?;
+    let rooms = changed_rows!(db, room_preferences: RoomRow, user, (from, to), limit)?;
+    let threads = changed_rows!(db, thread_preferences: ThreadRow, user, (from, to), limit)?;
     let mut items = Vec::with_capacity(rooms.len() + threads.len() + 1);
     for row in rooms {
         items.push(StreamItem::RoomPreferences(row.try_into()?));

@@ -286,16 +286,10 @@ async fn mentioned(db: &mut Db, user: UserId, rooms: &[RoomId]) -> Result<HashMa
 pub(super) async fn changed(
     db: &mut Db,
     user: UserId,
-    (from, to): (Revision, Revision),
+    span: (Revision, Revision),
     limit: i64,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let query = read_marks::table
-        .filter(read_marks::user.eq(Id::from(user)))
-        .filter(read_marks::stream_revision.gt(int(from.0)).and(read_marks::stream_revision.le(int(to.0))))
-        .order(read_marks::stream_revision)
-        .limit(limit)
-        .select(read_marks::all_columns);
-    let rows: Vec<MarkRow> = each!(db, |c| query.load(c).await)?;
+    let rows = changed_rows!(db, read_marks: MarkRow, user, span, limit)?;
     rows.into_iter().map(|row| Ok(StreamItem::ReadMark(row.try_into()?))).collect()
 }
 

@@ -330,13 +330,7 @@ pub(super) async fn changed(
     limit: i64,
     rooms_max: usize,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let query = relations::table
-        .filter(relations::user.eq(Id::from(user)))
-        .filter(relations::stream_revision.gt(int(from.0)).and(relations::stream_revision.le(int(to.0))))
-        .order(relations::stream_revision)
-        .limit(limit)
-        .select(relations::all_columns);
-    let rows: Vec<RelationRow> = each!(db, |c| query.load(c).await)?;
+    let rows = changed_rows!(db, relations: RelationRow, user, (from, to), limit)?;
     let (mut items, mut left) = (Vec::with_capacity(rows.len()), rooms_max);
     for row in rows {
         let relation = Relation::try_from(row)?;

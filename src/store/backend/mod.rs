@@ -33,6 +33,23 @@ macro_rules! each {
     };
 }
 
+/// Loads the rows of a table of what is a person's own that changed in (from, to] of their stream, by revision:
+/// `changed_rows!(db, drafts: DraftRow, user, (from, to), limit)`. The table has `user` and `stream_revision`.
+macro_rules! changed_rows {
+    ($db:expr, $table:ident: $row:ty, $user:expr, $span:expr, $limit:expr) => {{
+        let (from, to): ($crate::domain::order::Revision, $crate::domain::order::Revision) = $span;
+        let query = $table::table
+            .filter($table::user.eq($crate::store::columns::Id::from($user)))
+            .filter($table::stream_revision.gt($crate::store::columns::int(from.0)))
+            .filter($table::stream_revision.le($crate::store::columns::int(to.0)))
+            .order($table::stream_revision)
+            .limit($limit)
+            .select($table::all_columns);
+        let rows: Result<Vec<$row>, diesel::result::Error> = each!($db, |c| query.load(c).await);
+        rows
+    }};
+}
+
 /// Executes an insert of many rows. diesel's query for it does not compile on the asynchronous wrapper around SQLite (its DEFAULT
 /// keyword), so there it runs on the wrapped connection.
 ///

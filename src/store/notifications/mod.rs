@@ -95,16 +95,10 @@ pub async fn page(
 pub(super) async fn changed(
     db: &mut Db,
     user: UserId,
-    (from, to): (Revision, Revision),
+    span: (Revision, Revision),
     limit: i64,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let query = notifications::table
-        .filter(notifications::user.eq(Id::from(user)))
-        .filter(notifications::stream_revision.gt(int(from.0)).and(notifications::stream_revision.le(int(to.0))))
-        .order(notifications::stream_revision)
-        .limit(limit)
-        .select(notifications::all_columns);
-    let rows: Vec<NotificationRow> = each!(db, |c| query.load(c).await)?;
+    let rows = changed_rows!(db, notifications: NotificationRow, user, span, limit)?;
     rows.into_iter().map(|row| Ok(StreamItem::Notification(row.try_into()?))).collect()
 }
 
