@@ -141,11 +141,13 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// By what the log names its cause, if that was logged.
     pub incident: Option<IncidentId>,
+    /// What to do, where there is more to say than the fault's own advice.
+    pub advice: Option<&'static str>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, retry_after: None, incident: None }
+        Self { fault, retry_after: None, incident: None, advice: None }
     }
 }
 
@@ -153,19 +155,25 @@ impl Refusal {
     /// Overload, with the time to wait.
     #[must_use]
     pub fn busy(retry_after: Duration) -> Self {
-        Self { fault: Fault::Busy, retry_after: Some(retry_after), incident: None }
+        Self { retry_after: Some(retry_after), ..Fault::Busy.into() }
     }
 
     /// A post in slow mode that comes too early, with the time to wait.
     #[must_use]
     pub fn slow_mode(rest: Duration) -> Self {
-        Self { fault: Fault::SlowMode, retry_after: Some(rest), incident: None }
+        Self { retry_after: Some(rest), ..Fault::SlowMode.into() }
     }
 
     /// A fault whose cause was logged under this id.
     #[must_use]
     pub fn logged(fault: Fault, incident: Option<IncidentId>) -> Self {
-        Self { fault, retry_after: None, incident }
+        Self { incident, ..fault.into() }
+    }
+
+    /// A fault with advice of its own, such as which field is wrong and what is expected there.
+    #[must_use]
+    pub fn advising(fault: Fault, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..fault.into() }
     }
 
     /// With a time to wait where trying again may help and none is known: else everybody who was refused would try again at once, and

@@ -29,7 +29,7 @@ impl From<Refusal> for ErrorBody {
         let row = refusal.fault.row();
         Self {
             code: row.code,
-            message: row.advice.to_owned(),
+            message: refusal.advice.unwrap_or(row.advice).to_owned(),
             retry: row.retry,
             stored: match row.stored {
                 Stored::No => "no",

@@ -120,6 +120,23 @@ async fn what_nobody_may_say_of_themselves_is_refused_alike_by_rest_and_socket()
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_profile_is_said_by_field() {
+    let server = Server::start().await;
+    let ann = Person::register(&server, "ann").await;
+    let mut socket = ann.connect().await;
+    let advice = [
+        (json!({"time_zone": "Mars/Olympus"}), "time_zone is a name of IANA's list of time zones, such as Europe/Berlin."),
+        (json!({"about": "a\u{7}b"}), "about is lines of text: no control characters, and none that turn text around."),
+        (json!({"status": {"emoji": "palm"}}), "status.emoji is one emoji, such as 🌴."),
+        (json!({"status": {"text": "Away", "until": now()}}), "status.until is to come, and at most 366 days ahead."),
+    ];
+    for (body, message) in advice {
+        assert_eq!(ann.patch("me", body.clone()).await.body["message"], message, "{body}");
+        assert_eq!(socket.ask("change_profile", body.clone()).await["error"]["message"], message, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn only_who_shares_a_room_and_is_not_blocked_sees_more_than_names() {
     let server = Server::start().await;
     let [ann, bob, cem] = ["ann", "bob", "cem"].map(|name| Person::register(&server, name));

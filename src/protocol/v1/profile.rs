@@ -3,7 +3,7 @@
 use super::item::User;
 use super::own::present;
 use crate::domain::emoji::Emoji;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::UserId;
 use crate::domain::order::Revision;
 use crate::domain::profile::{self, About, ProfileChange};
@@ -31,9 +31,11 @@ pub struct Status {
 }
 
 impl Status {
-    fn checked(self, now: Timestamp) -> Result<profile::Status, Fault> {
-        let emoji = self.emoji.as_deref().map(Emoji::parse).transpose()?;
-        profile::Status::from_now(StatusText::parse(&self.text)?, emoji, self.until, now)
+    fn checked(self, now: Timestamp) -> Result<profile::Status, Refusal> {
+        let emoji = self.emoji.as_deref().map(Emoji::parse).transpose();
+        let emoji = expected(emoji, "status.emoji is one emoji, such as 🌴.")?;
+        let status = profile::Status::from_now(StatusText::parse(&self.text)?, emoji, self.until, now);
+        expected(status, "status.until is to come, and at most 366 days ahead.")
     }
 }
 
@@ -137,16 +139,26 @@ impl ChangeProfile {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn change(self, now: Timestamp) -> Result<ProfileChange, Fault> {
+    pub fn change(self, now: Timestamp) -> Result<ProfileChange, Refusal> {
         let Self { display_name, invisible, about, status, time_zone } = self;
+        let about = about.map(|about| About::parse(&about.unwrap_or_default())).transpose();
+        let time_zone = time_zone.map(|zone| zone.as_deref().map(TimeZone::parse).transpose()).transpose();
         Ok(ProfileChange {
             display_name: display_name.as_deref().map(DisplayName::parse).transpose()?,
             invisible,
-            about: about.map(|about| About::parse(&about.unwrap_or_default())).transpose()?,
+            about: expected(about, "about is lines of text: no control characters, and none that turn text around.")?,
             status: status.map(|status| status.map(|status| status.checked(now)).transpose()).transpose()?,
-            time_zone: time_zone.map(|zone| zone.as_deref().map(TimeZone::parse).transpose()).transpose()?,
+            time_zone: expected(time_zone, "time_zone is a name of IANA's list of time zones, such as Europe/Berlin.")?,
         })
     }
+}
+
+/// What was read; where that failed for no reason of its own name, the advice says what is expected in which field.
+fn expected<T>(read: Result<T, Fault>, advice: &'static str) -> Result<T, Refusal> {
+    read.map_err(|fault| match fault {
+        Fault::BadRequest => Refusal::advising(fault, advice),
+        named => named.into(),
+    })
 }
 
 /// `people`: these, by `users`, or those found by `prefix`.
