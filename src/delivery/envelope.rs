@@ -94,6 +94,12 @@ impl Envelope {
         &self.endings
     }
 
+    /// Whose words and reactions it holds.
+    #[must_use]
+    pub fn people(&self) -> &[UserId] {
+        &self.people
+    }
+
     /// Whether somebody who sees messages from `from_seq` on, and not these people, may see all of it.
     #[must_use]
     pub fn is_open_to(&self, from_seq: Seq, hidden: &Hidden) -> bool {

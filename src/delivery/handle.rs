@@ -16,6 +16,7 @@ use super::relay::Relay;
 use super::watches::SeatReport;
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::Revision;
+use crate::domain::stream::UserChanges;
 use crate::protocol::v1::push::UserPresence;
 use crate::supervision::mailbox::Mailbox;
 use crate::supervision::reply::{Answer, ReplyTo, reply};
@@ -134,6 +135,7 @@ pub(super) struct EphemeralsWait;
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
     UserHead(UserId, Revision),
+    UserChanges(UserId, Arc<UserChanges>),
     Revoke(Revocation),
     RoomGone(RoomId),
 }
@@ -321,6 +323,16 @@ impl Relays {
             return;
         }
         self.each(|relay| relay.signal(heads.iter().map(|(user, head)| Signal::UserHead(*user, *head))));
+    }
+
+    /// The same with what they grew by: a session that has all before it is sent it, and nothing has to be read. For what many people get at
+    /// once, and never for what changes whom a person sees: sessions learn that by reading.
+    pub fn announce_user_changes(&self, changes: Vec<(UserId, UserChanges)>) {
+        if changes.is_empty() {
+            return;
+        }
+        let changes: Vec<(UserId, Arc<UserChanges>)> = changes.into_iter().map(|(user, of)| (user, Arc::new(of))).collect();
+        self.each(|relay| relay.signal(changes.iter().map(|(user, of)| Signal::UserChanges(*user, Arc::clone(of)))));
     }
 
     /// Closes the sockets of logins that ended; after the commit that ended them.

@@ -13,6 +13,7 @@ use super::frame;
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::RoomId;
 use crate::domain::order::Revision;
+use crate::domain::stream::UserChanges;
 use crate::faults;
 use crate::telemetry::metrics as names;
 use bytes::{Buf, Bytes};
@@ -20,6 +21,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ struct State {
 pub struct Notes {
     /// The person's stream has grown to this revision or further.
     pub user_head: Option<Revision>,
+    /// What it grew by, where that is known.
+    pub user_changes: Option<Arc<UserChanges>>,
     /// Rooms whose subscription the relay has ended, and why.
     pub ended: Vec<(RoomId, Fault)>,
     /// The server stops: tell the client to come back after this time, finish what is open, close.
@@ -58,7 +62,7 @@ impl Notes {
     /// Nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.user_head.is_none() && self.ended.is_empty() && self.drain.is_none()
+        self.user_head.is_none() && self.user_changes.is_none() && self.ended.is_empty() && self.drain.is_none()
     }
 }
 
@@ -161,6 +165,17 @@ impl Outbox {
     pub fn note_user_head(&self, head: Revision) {
         let mut state = self.0.borrow_mut();
         state.notes.user_head = state.notes.user_head.max(Some(head));
+        state.wake();
+    }
+
+    /// The same with what it has grown by. One at a time: of more only the head is told, and they are read.
+    pub fn note_user_changes(&self, changes: &Arc<UserChanges>) {
+        let mut state = self.0.borrow_mut();
+        if state.notes.user_changes.is_none() {
+            state.notes.user_changes = Some(Arc::clone(changes));
+        } else {
+            state.notes.user_head = state.notes.user_head.max(Some(changes.to));
+        }
         state.wake();
     }
 
@@ -356,6 +371,17 @@ mod tests {
         outbox.note_user_head(Revision(7));
         outbox.note_user_head(Revision(3));
         assert_eq!(outbox.take_notes().user_head, Some(Revision(7)));
+        assert!(outbox.take_notes().is_empty());
+    }
+
+    #[test]
+    fn one_growth_of_a_stream_is_told_whole_and_of_more_only_the_head() {
+        let outbox = Outbox::new(100);
+        let grown = |from: u64| Arc::new(UserChanges { from: Revision(from), to: Revision(from + 1), items: Vec::new() });
+        outbox.note_user_changes(&grown(3));
+        outbox.note_user_changes(&grown(4));
+        let notes = outbox.take_notes();
+        assert_eq!((notes.user_changes, notes.user_head), (Some(grown(3)), Some(Revision(5))));
         assert!(outbox.take_notes().is_empty());
     }
 

@@ -353,6 +353,7 @@ impl Relay {
         for signal in waiting.signals {
             match signal {
                 Signal::UserHead(user, head) => self.state.borrow().user_head(user, head),
+                Signal::UserChanges(user, changes) => self.state.borrow().user_changes(user, &changes),
                 Signal::Revoke(revocation) => self.state.borrow().revoke(revocation),
                 Signal::RoomGone(room) => self.state.borrow_mut().room_gone(room),
             }

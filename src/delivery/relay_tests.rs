@@ -5,6 +5,7 @@ use crate::delivery::envelope::Envelope;
 use crate::delivery::handle::{Logins, NotDelivered, Revocation};
 use crate::domain::message::Changes;
 use crate::domain::order::Seq;
+use crate::domain::stream::UserChanges;
 use crate::supervision::policy::RestartClass;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -128,10 +129,13 @@ async fn a_signal_arrives_although_the_mailbox_is_full() {
     let bench = Bench::new(false);
     while bench.deliver(bench.room, 4, 5).is_ok() {}
     bench.relays.announce_user_heads(&[(bench.user, Revision(7))]);
+    let grown = UserChanges { from: Revision(5), to: Revision(6), items: Vec::new() };
+    bench.relays.announce_user_changes(vec![(bench.user, grown.clone())]);
     bench.relays.revoke(Revocation { user: bench.user, logins: Logins::All });
     tokio::task::yield_now().await;
     assert_eq!(bench.settled().await, Some(Revision(5)));
-    assert_eq!(bench.outbox.take_notes().user_head, Some(Revision(7)));
+    let notes = bench.outbox.take_notes();
+    assert_eq!((notes.user_head, notes.user_changes.as_deref()), (Some(Revision(7)), Some(&grown)));
     assert_eq!(bench.outbox.closed(), Some(Close::LoggedOut));
 }
 

@@ -13,6 +13,7 @@ use super::tail::Tail;
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::stream::UserChanges;
 use crate::faults;
 use crate::policy::{Hidden, Sight};
 use crate::protocol::v1::command::DeviceState;
@@ -261,7 +262,9 @@ impl State {
         for ending in envelope.endings().iter().filter(|ending| !ending.shown) {
             self.end(envelope.room(), *ending);
         }
-        let count = self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.fan_out(envelope));
+        // Whose deed it is waits for the answer: woken first, they are not behind ten thousand others.
+        let doers = envelope.people().iter().filter_map(|user| self.people.get(user)).flatten();
+        let count = self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.fan_out(envelope, doers));
         for ending in envelope.endings().iter().filter(|ending| ending.shown) {
             self.end(envelope.room(), *ending);
         }
@@ -324,6 +327,13 @@ impl State {
     pub(super) fn user_head(&self, user: UserId, head: Revision) {
         for seated in self.seated_of(user) {
             seated.outbox.note_user_head(head);
+        }
+    }
+
+    /// The same, and by what.
+    pub(super) fn user_changes(&self, user: UserId, changes: &Arc<UserChanges>) {
+        for seated in self.seated_of(user) {
+            seated.outbox.note_user_changes(changes);
         }
     }
 
@@ -398,6 +408,17 @@ impl State {
     }
 }
 
+impl Subscription {
+    /// Whether it took it: only once, and only where it is live.
+    fn append(&mut self, envelope: &Envelope) -> bool {
+        if self.at >= envelope.to() {
+            return false;
+        }
+        self.at = envelope.to();
+        self.live && self.outbox.push(envelope.frame_for(self.from_seq, &self.hidden))
+    }
+}
+
 impl Feed {
     fn new(attachment: u64) -> Self {
         let subscriptions = HashMap::with_capacity(1);
@@ -433,26 +454,17 @@ impl Feed {
         }
     }
 
-    /// The hot path: one reference to the shared bytes for each live subscription.
-    fn fan_out(&mut self, envelope: &Arc<Envelope>) -> usize {
+    /// The hot path: one reference to the shared bytes for each live subscription; to these seats first. How many took it.
+    fn fan_out<'a>(&mut self, envelope: &Arc<Envelope>, first: impl Iterator<Item = &'a Seat>) -> usize {
         if self.catching_up > 0 {
             self.tail.keep(envelope);
         }
-        let (to, mut shared, mut count) = (envelope.to(), None, 0);
+        let mut count = 0;
+        for seat in first {
+            count += self.subscriptions.get_mut(seat).map_or(0, |subscription| usize::from(subscription.append(envelope)));
+        }
         for subscription in self.subscriptions.values_mut() {
-            if subscription.at >= to {
-                continue;
-            }
-            subscription.at = to;
-            if !subscription.live {
-                continue;
-            }
-            let frame = if envelope.is_open_to(subscription.from_seq, &subscription.hidden) {
-                shared.get_or_insert_with(|| envelope.frame()).clone()
-            } else {
-                envelope.frame_for(subscription.from_seq, &subscription.hidden)
-            };
-            count += usize::from(subscription.outbox.push(frame));
+            count += usize::from(subscription.append(envelope));
         }
         count
     }

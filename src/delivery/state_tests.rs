@@ -152,6 +152,33 @@ fn received(outbox: &Outbox) -> Vec<(u64, u64)> {
     frames
 }
 
+/// Wakes by adding its number to a list.
+struct Bell(usize, Arc<std::sync::Mutex<Vec<usize>>>);
+
+impl std::task::Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+#[test]
+fn whose_deed_it_is_is_woken_before_everybody_else_and_gets_it_once() {
+    let mut bench = Bench::new();
+    let people: Vec<Person> = (0..50).map(|_| bench.live(1)).collect();
+    let woken = Arc::default();
+    for (number, person) in people.iter().enumerate() {
+        person.outbox.set_waker(&Arc::new(Bell(number, Arc::clone(&woken))).into());
+    }
+    for (revision, author) in [(2, 7), (3, 42), (4, 23)] {
+        let Item::Message(said) = message(bench.room, revision) else { unreachable!() };
+        let item = Item::Message(Message { author: people[author].user, ..said });
+        assert_eq!(bench.append(revision - 1, revision, vec![item]), sent(50));
+        let woken = std::mem::take(&mut *woken.lock().unwrap());
+        assert_eq!((woken.len(), woken[0]), (50, author));
+    }
+    assert_eq!(received(&people[7].outbox), [(1, 2), (2, 3), (3, 4)]);
+}
+
 #[test]
 fn live_subscriptions_share_one_frame() {
     let mut bench = Bench::new();

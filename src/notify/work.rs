@@ -1,8 +1,8 @@
-//! Works the queue off: one message, some people at a time.
+//! Works the queue off: some people at a time, of as many messages as that is.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -13,13 +13,13 @@ use crate::delivery::handle::Relays;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::UserId;
 use crate::domain::notification::Person;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Timestamp};
 use crate::faults;
 use crate::persistence::handle::{Key, Persistence};
 use crate::store::notifications::candidates::{self, Chunk, Said};
 use crate::store::notifications::keeping::ForgetNotifications;
 use crate::store::notifications::queue::{self, Job, Postpone};
-use crate::store::notifications::write::{self, Heads, Notified, TakeBack};
+use crate::store::notifications::write::{self, News, Notified, Part, TakeBack};
 use crate::store::{Operation, Store};
 
 /// Which of these people are shown as online.
@@ -47,8 +47,12 @@ pub struct Parts {
     pub yields_at: usize,
 }
 
+/// So many times as long as a part of a large room took, nobody else of it is told: ten thousand people hear of one message within seconds, and
+/// meanwhile posts have the processor and the store nearly for themselves.
+const PAUSE: u32 = 4;
+
 /// A message and some of those who may have to be notified of it; none, if it is gone.
-type Next = (Job, Option<(Said, Chunk)>);
+type Found = (Job, Option<(Said, Chunk)>);
 
 impl Parts {
     /// Works the queue off, as long as posts leave room for it.
@@ -56,17 +60,23 @@ impl Parts {
     /// # Errors
     /// What may be over the next time.
     pub(super) async fn work_off(&self) -> Result<(), Refusal> {
+        let mut at_once = self.settings.chunk;
         while !self.is_full() && !faults::hit("notify.wait") {
-            let Some(next) = self.next().await? else { break };
-            let job = next.0;
-            match self.advance(next).await {
+            let begun = Instant::now();
+            let found = self.next(at_once).await?;
+            let jobs: Vec<Job> = found.iter().map(|(job, _)| *job).collect();
+            match (self.advance(found).await, jobs.as_slice()) {
+                (_, []) => break,
                 // It would fail again: the others come first.
-                Err(refusal) if !refusal.fault.row().retry => {
+                (Err(refusal), [job]) if !refusal.fault.row().retry => {
                     tracing::error!(room = %job.room, seq = job.seq.0, fault = refusal.fault.row().code, "cannot notify of a message");
-                    self.write(job, Postpone { job, now: self.clock.now() }).await?;
+                    self.write(*job, Postpone { job: *job, now: self.clock.now() }).await?;
                     break;
                 }
-                done => done?,
+                (Err(refusal), _) if !refusal.fault.row().retry => at_once = 1,
+                (Err(refusal), _) => return Err(refusal),
+                (Ok(Progress::Done), _) => {}
+                (Ok(Progress::More), _) => tokio::time::sleep(begun.elapsed() * PAUSE).await,
             }
             faults::panic_point("notify.panic");
         }
@@ -78,27 +88,55 @@ impl Parts {
         condition.waiting_rows > self.yields_at || condition.saturation > 0.5
     }
 
-    /// One look at the store.
-    async fn next(&self) -> Result<Option<Next>, Refusal> {
+    /// One look at the store: about as many people as a chunk, of at most `at_once` messages.
+    async fn next(&self, at_once: usize) -> Result<Vec<Found>, Refusal> {
         let (interest, limit) = (self.notify.interest(), self.settings.chunk);
         let read = self.store.read(move |db| {
             Box::pin(async move {
-                let Some(job) = queue::oldest(db).await? else { return Ok(None) };
-                let Some(said) = candidates::said(db, job).await? else { return Ok(Some((job, None))) };
-                let words = interest.keywords_in(&said.message.text);
-                let chunk = candidates::chunk(db, job, &said, &words, limit).await?;
-                Ok(Some((job, Some((said, chunk)))))
+                let (mut found, mut people) = (Vec::new(), 0);
+                for job in queue::oldest(db, at_once).await? {
+                    let part = match candidates::said(db, job).await? {
+                        Some(said) => {
+                            let words = interest.keywords_in(&said.message.text);
+                            let chunk = candidates::chunk(db, job, &said, &words, limit).await?;
+                            people += chunk.people.len();
+                            Some((said, chunk))
+                        }
+                        None => None,
+                    };
+                    found.push((job, part));
+                    if people >= limit {
+                        break;
+                    }
+                }
+                Ok(found)
             })
         });
         read.await.map_err(|error| error.fault().into())
     }
 
-    async fn advance(&self, (job, found): Next) -> Result<(), Refusal> {
+    async fn advance(&self, found: Vec<Found>) -> Result<Progress, Refusal> {
         let now = self.clock.now();
-        let Some((said, Chunk { mut people, next })) = found else {
-            let back = TakeBack { job, people_max: self.settings.chunk, now };
-            return self.announced(job, back).await;
-        };
+        let (mut parts, mut progress) = (Vec::new(), Progress::Done);
+        for (job, part) in found {
+            match part {
+                Some((said, chunk)) => parts.push(self.decide(job, &said, chunk, now).await?),
+                None => {
+                    let back = TakeBack { job, people_max: self.settings.chunk, now };
+                    progress = progress.max(Progress::after(self.announced(job, back).await? >= self.settings.chunk));
+                }
+            }
+        }
+        if let Some(first) = parts.first() {
+            let (job, more) = (first.job, parts.iter().any(|part| part.next.is_some()));
+            self.announced(job, write::Notify { parts, now }).await?;
+            progress = progress.max(Progress::after(more));
+        }
+        Ok(progress)
+    }
+
+    /// Who of them is notified.
+    async fn decide(&self, job: Job, said: &Said, Chunk { mut people, next }: Chunk, now: Timestamp) -> Result<Part, Refusal> {
         let fact = said.fact();
         let mut online = Vec::new();
         if fact.mentions_online {
@@ -115,14 +153,16 @@ impl Parts {
             let notice = rules::decide(&fact, person, now)?;
             Some(Notified { user: person.user, kind: notice.kind, quiet: notice.quiet })
         };
-        let people: Vec<Notified> = people.iter().filter_map(notified).collect();
-        self.announced(job, write::Notify { job, author: fact.author, people, online, next, now }).await
+        let people = people.iter().filter_map(notified).collect();
+        Ok(Part { job, author: fact.author, people, online, next })
     }
 
-    async fn announced(&self, job: Job, operation: impl Operation<Output = Heads>) -> Result<(), Refusal> {
-        let heads = self.write(job, operation).await?;
-        self.relays.announce_user_heads(&heads);
-        Ok(())
+    /// How many people heard of it.
+    async fn announced(&self, job: Job, operation: impl Operation<Output = News>) -> Result<usize, Refusal> {
+        let news = self.write(job, operation).await?;
+        let count = news.len();
+        self.relays.announce_user_changes(news);
+        Ok(count)
     }
 
     async fn write<O: Operation>(&self, job: Job, operation: O) -> Result<O::Output, Refusal> {
@@ -146,6 +186,19 @@ impl Parts {
                 }
             }
         }
+    }
+}
+
+/// Whether of some message more people are to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Done,
+    More,
+}
+
+impl Progress {
+    fn after(more: bool) -> Self {
+        if more { Self::More } else { Self::Done }
     }
 }
 

@@ -390,10 +390,13 @@ impl Core {
         for (room, fault) in notes.ended {
             self.following_ended(room, fault);
         }
+        if let Some(changes) = notes.user_changes {
+            self.take_user_changes(&changes);
+        }
         if let (Some(head), Some(open)) = (notes.user_head, &mut self.open) {
             open.user.grown_to(head);
-            self.read_on(ctx);
         }
+        self.read_on(ctx);
         if let Some(after) = notes.drain {
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             self.push(&Push::Reconnect(Reconnect { after_ms }));

@@ -59,6 +59,11 @@ impl UserPull {
         self.target = self.target.max(head);
     }
 
+    /// Whether these changes are what comes next, and nobody reads them.
+    fn is_next(&self, changes: &UserChanges) -> bool {
+        !self.reading && self.cursor == changes.from
+    }
+
     fn is_behind(&self) -> bool {
         self.cursor < self.target
     }
@@ -293,6 +298,16 @@ impl Core {
                 }
             }),
         });
+    }
+
+    /// The stream has grown by these changes: they are sent if the client has all before them and the socket keeps up, else read with the rest.
+    pub(super) fn take_user_changes(&mut self, changes: &UserChanges) {
+        let space = self.thread.shared.config.session.outbox_max.as_usize() / 2;
+        let Some(open) = &mut self.open else { return };
+        open.user.grown_to(changes.to);
+        if self.stage == Stage::Open && open.user.is_next(changes) && self.outbox.waiting_bytes() < space {
+            self.send_user_page(changes);
+        }
     }
 
     /// From here on the person does not see these people, and everybody else: live, and in what is read.

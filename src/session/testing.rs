@@ -163,6 +163,7 @@ impl Neighbours for Shown {
     }
 
     fn user_changes(&self, _: UserId, from: Revision, _: PageMax) -> Promise<UserPage> {
+        self.0.note("user page");
         let hidden = self.0.hides.get().map(|user| Hidden::of(vec![user]));
         now(Ok(UserPage { changes: UserChanges { from, to: from.next(), items: Vec::new() }, hidden }))
     }

@@ -5,6 +5,8 @@ use super::testing::{DEADLINE, Got, Listener, masked};
 use crate::delivery::handle::{Logins, Revocation};
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{ClientId, UserId};
+use crate::domain::order::Revision;
+use crate::domain::stream::UserChanges;
 use crate::domain::time::Clock;
 use serde_json::json;
 use std::time::Duration;
@@ -163,6 +165,33 @@ async fn a_page_that_was_asked_for_before_the_news_of_a_block_shows_nothing_of_t
     assert_eq!(ann.json().await["user_changes"]["to"], json!(3), "the news comes first");
     let changes = ann.json().await["changes"].clone();
     assert_eq!((&changes["to"], &changes["items"][0]["message"]["hidden"]), (&json!(3), &json!(true)), "{changes}");
+}
+
+#[actix::test]
+async fn what_a_stream_has_grown_by_is_sent_unread_where_it_comes_next_and_else_read() {
+    let listener = Listener::start().await;
+    let user = listener.fake.person("ann").user;
+    let (mut ann, _) = listener.hello("ann", &[]).await;
+    let grow = |from: u64, to: u64| {
+        let changes = UserChanges { from: Revision(from), to: Revision(to), items: Vec::new() };
+        listener.relays.announce_user_changes(vec![(user, changes)]);
+    };
+    let pages = || listener.fake.log.borrow().iter().filter(|what| **what == "user page").count();
+    let mut span = async || {
+        let changes = ann.json().await["user_changes"].clone();
+        (changes["from"].as_u64().unwrap(), changes["to"].as_u64().unwrap())
+    };
+    grow(3, 5);
+    assert_eq!((span().await, pages()), ((3, 5), 0));
+    // What lies between was told by nobody: read, a revision a page.
+    grow(6, 7);
+    assert_eq!((span().await, span().await, pages()), ((5, 6), (6, 7), 2));
+    grow(7, 8);
+    assert_eq!((span().await, pages()), ((7, 8), 2));
+    // Known already.
+    grow(6, 8);
+    grow(8, 9);
+    assert_eq!(span().await, (8, 9));
 }
 
 #[actix::test]

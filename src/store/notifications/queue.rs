@@ -29,21 +29,20 @@ impl Job {
     }
 }
 
-/// The one that has waited longest.
+/// Those that have waited longest, in this order.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn oldest(db: &mut Db) -> Result<Option<Job>, StoreError> {
-    let query = notify_queue::table.order((notify_queue::queued_at, notify_queue::room, notify_queue::seq)).select((
-        notify_queue::room,
-        notify_queue::seq,
-        notify_queue::after_user,
-    ));
-    let row: Option<(Id, i64, Option<Id>)> = each!(db, |c| query.first(c).await.optional())?;
+pub async fn oldest(db: &mut Db, limit: usize) -> Result<Vec<Job>, StoreError> {
+    let query = notify_queue::table
+        .order((notify_queue::queued_at, notify_queue::room, notify_queue::seq))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select((notify_queue::room, notify_queue::seq, notify_queue::after_user));
+    let rows: Vec<(Id, i64, Option<Id>)> = each!(db, |c| query.load(c).await)?;
     let job = |(room, number, after): (Id, i64, Option<Id>)| {
         Ok(Job { room: room.into(), seq: seq(number)?, after: after.map(Into::into) })
     };
-    row.map(job).transpose()
+    rows.into_iter().map(job).collect()
 }
 
 /// Adds new messages (room, number), in the transaction that stores them.

@@ -1,7 +1,7 @@
 use super::candidates::{Chunk, Said};
 use super::keeping::ForgetNotifications;
 use super::queue::{self, Job};
-use super::write::{Heads, Notified, Notify, TakeBack};
+use super::write::{News, Notified, Notify, Part, TakeBack};
 use super::*;
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Details, Mentions, MessageChange, Post};
@@ -36,7 +36,7 @@ async fn say(test: &TestStore, room: RoomId, author: UserId, details: Details) {
 }
 
 async fn oldest(test: &TestStore) -> Option<Job> {
-    test.store.read(|db| Box::pin(queue::oldest(db))).await.unwrap()
+    test.store.read(|db| Box::pin(queue::oldest(db, 1))).await.unwrap().pop()
 }
 
 async fn look(test: &TestStore, job: Job, limit: usize) -> Option<(Said, Chunk)> {
@@ -59,8 +59,12 @@ fn everybody() -> Details {
 }
 
 fn notify(job: Job, author: UserId, people: &[UserId], next: Option<UserId>) -> Notify {
+    Notify { parts: vec![part(job, author, people, next)], now: noon() }
+}
+
+fn part(job: Job, author: UserId, people: &[UserId], next: Option<UserId>) -> Part {
     let notified = |user: &UserId| Notified { user: *user, kind: NotificationKind::Mention, quiet: false };
-    Notify { job, author, people: people.iter().map(notified).collect(), online: Vec::new(), next, now: noon() }
+    Part { job, author, people: people.iter().map(notified).collect(), online: Vec::new(), next }
 }
 
 async fn told(test: &TestStore, user: UserId, unread: bool) -> Vec<u64> {
@@ -68,8 +72,8 @@ async fn told(test: &TestStore, user: UserId, unread: bool) -> Vec<u64> {
     page.items.iter().map(|item| item.seq.0).collect()
 }
 
-fn users(heads: &Heads) -> Vec<UserId> {
-    heads.iter().map(|(user, _)| *user).collect()
+fn users(news: &News) -> Vec<UserId> {
+    news.iter().map(|(user, _)| *user).collect()
 }
 
 #[tokio::test]
@@ -182,6 +186,27 @@ async fn a_part_that_is_done_again_notifies_nobody_twice() {
 }
 
 #[tokio::test]
+async fn of_several_messages_at_once_each_person_gets_what_their_stream_reads_as() {
+    let test = TestStore::open().await;
+    let ([ann, bob, cem], room) = hall(&test).await;
+    let [first, second] = [vec![bob, cem], vec![bob]];
+    for users in [&first, &second] {
+        say(&test, room, ann, mentioning(users.clone())).await;
+    }
+    let jobs = test.store.read(|db| Box::pin(queue::oldest(db, 10))).await.unwrap();
+    let before = [test.stream(bob, 0, 100).await.to, test.stream(cem, 0, 100).await.to];
+    // Whatever the order they are handed in.
+    let parts = vec![part(jobs[1], ann, &second, None), part(jobs[0], ann, &first, None)];
+    let mut news = test.run(Notify { parts, now: noon() }).await.unwrap();
+    news.sort_by_key(|(user, _)| *user != bob);
+    assert_eq!(users(&news), [bob, cem]);
+    assert_eq!(news[0].1, test.stream(bob, before[0].0, 100).await);
+    assert_eq!(news[1].1, test.stream(cem, before[1].0, 100).await);
+    assert_eq!([news[0].1.items.len(), news[1].1.items.len()], [2, 1]);
+    assert_eq!((told(&test, bob, false).await, oldest(&test).await), (vec![2, 1], None));
+}
+
+#[tokio::test]
 async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did() {
     let test = TestStore::open().await;
     let ([ann, bob, cem], room) = hall(&test).await;
@@ -198,7 +223,8 @@ async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did()
     assert!(job.after.is_none() && look(&test, job, 100).await.is_none());
     let before = test.stream(bob, 0, 100).await.to;
     let back = TakeBack { job, people_max: 100, now: noon() };
-    assert_eq!(test.run(back).await.unwrap(), [(bob, before.next())]);
+    let news = test.run(back).await.unwrap();
+    assert_eq!(news, [(bob, test.stream(bob, before.0, 100).await)]);
     assert_eq!((told(&test, bob, false).await, told(&test, cem, false).await, oldest(&test).await), (vec![], vec![], None));
     let items = test.stream(bob, before.0, 100).await.items;
     assert!(matches!(&items[..], [StreamItem::Notification(of)] if of.gone && of.seq == Seq(1)), "{items:?}");

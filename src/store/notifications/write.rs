@@ -1,10 +1,10 @@
-//! Notifying people, and taking it back: one operation for some people of one message.
+//! Notifying people, and taking it back: one operation for some people of some messages.
 //!
-//! *Invariants.* The message is locked first, then the people by id: whoever deletes the message either finds all rows written here, or
-//! this finds it deleted and writes none. A part that was done already, by its place in the queue, changes nothing; nobody who has a row gets
+//! *Invariants.* The messages are locked first, by room and number, then the people by id: whoever deletes a message either finds all rows
+//! written here, or this finds it deleted and writes none. A part that was done already, by its place in the queue, changes nothing; nobody who has a row gets
 //! another.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -13,7 +13,7 @@ use super::NotificationRow;
 use super::queue::Job;
 use crate::domain::ids::UserId;
 use crate::domain::notification::NotificationKind;
-use crate::domain::order::Revision;
+use crate::domain::stream::{StreamItem, UserChanges};
 use crate::domain::time::Timestamp;
 use crate::store::backend::Db;
 use crate::store::columns::{Code, Id, at, int};
@@ -22,8 +22,8 @@ use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
 use crate::store::schema::{mentions, messages, notifications, notify_queue};
 
-/// The streams that grew.
-pub type Heads = Vec<(UserId, Revision)>;
+/// What came in whose stream: all of it, so that who has it up to there need not read it.
+pub type News = Vec<(UserId, UserChanges)>;
 
 /// Somebody who is to be notified.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +36,9 @@ pub struct Notified {
     pub quiet: bool,
 }
 
-/// Notifies some people of a message.
+/// Some people of one message.
 #[derive(Clone, Debug)]
-pub struct Notify {
+pub struct Part {
     /// Of which, and where in the queue it stands.
     pub job: Job,
     /// Who wrote it.
@@ -49,25 +49,61 @@ pub struct Notify {
     pub online: Vec<UserId>,
     /// Where to go on; `None`: this was all.
     pub next: Option<UserId>,
+}
+
+/// Notifies people.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// Of what, each message once.
+    pub parts: Vec<Part>,
     /// The present time.
     pub now: Timestamp,
 }
 
 impl Operation for Notify {
-    type Output = Heads;
+    type Output = News;
     const NAME: &'static str = "notify";
 
-    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Heads> {
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, News> {
         Box::pin(self.notify(db))
     }
 }
 
 impl Notify {
-    async fn notify(&self, db: &mut Db) -> Result<Heads, StoreError> {
-        if !self.is_there(db).await? || !waits(db, self.job).await? {
-            return Ok(Vec::new());
+    async fn notify(&self, db: &mut Db) -> Result<News, StoreError> {
+        let mut parts: Vec<&Part> = self.parts.iter().collect();
+        parts.sort_unstable_by_key(|part| part.job.key());
+        let mut waiting = Vec::with_capacity(parts.len());
+        for part in parts {
+            if part.is_there(db).await? && waits(db, part.job).await? {
+                waiting.push(part);
+            }
         }
-        let mut people = Locked::take(db, self.people.iter().map(|notified| notified.user)).await?;
+        let all = waiting.iter().flat_map(|part| &part.people).map(|notified| notified.user);
+        let mut people = Locked::take(db, all).await?;
+        let mut rows = Vec::new();
+        for part in waiting {
+            part.add_rows(db, &mut people, self.now, &mut rows).await?;
+            part.note_online(db).await?;
+            proceed(db, part.job, part.next, self.now).await?;
+        }
+        if !rows.is_empty() {
+            batch!(db, diesel::insert_into(notifications::table).values(rows.clone()))?;
+        }
+        people.write(db).await?;
+        news(rows)
+    }
+}
+
+impl Part {
+    /// What is written of the people of this part who have no row yet.
+    async fn add_rows(
+        &self,
+        db: &mut Db,
+        people: &mut Locked,
+        now: Timestamp,
+        rows: &mut Vec<NotificationRow>,
+    ) -> Result<(), StoreError> {
         let (room, number) = self.job.key();
         let ids: Vec<Id> = self.people.iter().map(|notified| notified.user.into()).collect();
         let query = notifications::table
@@ -76,7 +112,6 @@ impl Notify {
             .select(notifications::user);
         let known: Vec<Id> = each!(db, |c| query.load(c).await)?;
         let known: HashSet<Id> = known.into_iter().collect();
-        let mut rows = Vec::with_capacity(self.people.len());
         for Notified { user, kind, quiet } in &self.people {
             // Who is gone meanwhile is told of nothing.
             if !known.contains(&(*user).into()) && people.require(*user).is_ok() {
@@ -88,17 +123,12 @@ impl Notify {
                     author: self.author.into(),
                     quiet: *quiet,
                     gone: false,
-                    created_at: at(self.now),
-                    stream_revision: int(people.next(*user)?.0),
+                    created_at: at(now),
+                    stream_revision: int(people.next_of_many(*user)?.0),
                 });
             }
         }
-        if !rows.is_empty() {
-            batch!(db, diesel::insert_into(notifications::table).values(rows))?;
-        }
-        self.note_online(db).await?;
-        proceed(db, self.job, self.next, self.now).await?;
-        people.write(db).await
+        Ok(())
     }
 
     /// Locks the message.
@@ -149,16 +179,16 @@ pub struct TakeBack {
 }
 
 impl Operation for TakeBack {
-    type Output = Heads;
+    type Output = News;
     const NAME: &'static str = "take_notifications_back";
 
-    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Heads> {
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, News> {
         Box::pin(self.take_back(db))
     }
 }
 
 impl TakeBack {
-    async fn take_back(&self, db: &mut Db) -> Result<Heads, StoreError> {
+    async fn take_back(&self, db: &mut Db) -> Result<News, StoreError> {
         if !waits(db, self.job).await? {
             return Ok(Vec::new());
         }
@@ -169,18 +199,34 @@ impl TakeBack {
             .filter(notifications::gone.eq(false))
             .order(notifications::user)
             .limit(i64::try_from(self.people_max).unwrap_or(i64::MAX))
-            .select(notifications::user);
-        let told: Vec<Id> = each!(db, |c| query.load(c).await)?;
-        let mut people = Locked::take(db, told.iter().copied().map(UserId::from)).await?;
-        for user in &told {
-            let gone = (notifications::gone.eq(true), notifications::stream_revision.eq(int(people.next((*user).into())?.0)));
-            let row = notifications::table.find((*user, room, number));
-            each!(db, |c| diesel::update(row).set(gone).execute(c).await)?;
+            .select(notifications::all_columns);
+        let mut rows: Vec<NotificationRow> = each!(db, |c| query.load(c).await)?;
+        let mut people = Locked::take(db, rows.iter().map(|row| row.user.into())).await?;
+        for row in &mut rows {
+            (row.gone, row.stream_revision) = (true, int(people.next(row.user.into())?.0));
+            let gone = (notifications::gone.eq(true), notifications::stream_revision.eq(row.stream_revision));
+            let told = notifications::table.find((row.user, room, number));
+            each!(db, |c| diesel::update(told).set(gone).execute(c).await)?;
         }
-        let next = told.last().filter(|_| told.len() >= self.people_max).map(|last| UserId::from(*last));
+        let next = rows.last().filter(|_| rows.len() >= self.people_max).map(|last| last.user.into());
         proceed(db, self.job, next, self.now).await?;
-        people.write(db).await
+        people.write(db).await?;
+        news(rows)
     }
+}
+
+/// What the rows are in the streams they are in; of each person in the order of their revisions.
+fn news(rows: Vec<NotificationRow>) -> Result<News, StoreError> {
+    let mut streams: BTreeMap<UserId, UserChanges> = BTreeMap::new();
+    for row in rows {
+        let user = row.user.into();
+        let item = StreamItem::Notification(row.try_into()?);
+        let (from, to) = (item.revision().previous(), item.revision());
+        let changes = streams.entry(user).or_insert(UserChanges { from, to, items: Vec::new() });
+        changes.to = to;
+        changes.items.push(item);
+    }
+    Ok(streams.into_iter().collect())
 }
 
 /// Does the message wait, and is it this part's turn?

@@ -18,7 +18,7 @@ use crate::store::drafts::SetDraft;
 use crate::store::logins::{LogIn, NewLogin};
 use crate::store::messages::{Append, AppendBatch};
 use crate::store::notifications::queue;
-use crate::store::notifications::write::{self, Notified};
+use crate::store::notifications::write::{self, Notified, Part};
 use crate::store::preferences::{ChangePreferences, SetRoomPreferences, SetThreadPreferences};
 use crate::store::read_marks::RaiseMarks;
 use crate::store::relations::{RelationLimits, SetRelation};
@@ -90,10 +90,10 @@ async fn be_notified(test: &TestStore, user: UserId, other: UserId, room: RoomId
     let policy_revision = test.get(room).await.policy_revision;
     let append = Append { room, policy_revision, posts: vec![(post, Ok(()))] };
     test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
-    let job = test.store.read(|db| Box::pin(queue::oldest(db))).await.unwrap().unwrap();
+    let job = test.store.read(|db| Box::pin(queue::oldest(db, 1))).await.unwrap()[0];
     let people = vec![Notified { user, kind: NotificationKind::Mention, quiet: false }];
-    let notify = write::Notify { job, author: other, people, online: Vec::new(), next: None, now: noon() };
-    test.run(notify).await.unwrap();
+    let part = Part { job, author: other, people, online: Vec::new(), next: None };
+    test.run(write::Notify { parts: vec![part], now: noon() }).await.unwrap();
 }
 
 /// The tables with a `user` column; those of them with this person in it; all with their own words.
