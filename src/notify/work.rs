@@ -21,6 +21,7 @@ use crate::store::notifications::keeping::ForgetNotifications;
 use crate::store::notifications::queue::{self, Job, Postpone};
 use crate::store::notifications::write::{self, News, Notified, Part, TakeBack};
 use crate::store::{Operation, Store};
+use crate::telemetry::metrics as names;
 
 /// Which of these people are shown as online.
 pub type WhoIsOnline = Arc<dyn Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<UserId>, Refusal>> + Send + Sync>;
@@ -117,10 +118,13 @@ impl Parts {
 
     async fn advance(&self, found: Vec<Found>) -> Result<Progress, Refusal> {
         let now = self.clock.now();
-        let (mut parts, mut progress) = (Vec::new(), Progress::Done);
+        let (mut parts, mut ends, mut progress) = (Vec::new(), Vec::new(), Progress::Done);
         for (job, part) in found {
             match part {
-                Some((said, chunk)) => parts.push(self.decide(job, &said, chunk, now).await?),
+                Some((said, chunk)) => {
+                    ends.extend(chunk.next.is_none().then_some(said.message.created_at));
+                    parts.push(self.decide(job, &said, chunk, now).await?);
+                }
                 None => {
                     let back = TakeBack { job, people_max: self.settings.chunk, now };
                     progress = progress.max(Progress::after(self.announced(job, back).await? >= self.settings.chunk));
@@ -130,6 +134,10 @@ impl Parts {
         if let Some(first) = parts.first() {
             let (job, more) = (first.job, parts.iter().any(|part| part.next.is_some()));
             self.announced(job, write::Notify { parts, now }).await?;
+            let now = self.clock.now();
+            for said_at in ends {
+                metrics::histogram!(names::NOTIFY_SECONDS).record((now - said_at).to_std().unwrap_or_default());
+            }
             progress = progress.max(Progress::after(more));
         }
         Ok(progress)
@@ -161,6 +169,7 @@ impl Parts {
     async fn announced(&self, job: Job, operation: impl Operation<Output = News>) -> Result<usize, Refusal> {
         let news = self.write(job, operation).await?;
         let count = news.len();
+        metrics::counter!(names::NOTIFICATIONS).increment(news.iter().map(|(_, changes)| changes.items.len() as u64).sum());
         self.relays.announce_user_changes(news);
         Ok(count)
     }

@@ -96,6 +96,8 @@ table! {
     HASH_SECONDS "hubbub_password_hash_seconds" Histogram(SECONDS) Seconds "Time of one password check, waiting for a thread included.";
     FILTER_HOOK "hubbub_filter_hook_total" Counter Count "Texts that the filter hook was to judge. Label outcome: allow, refuse, report, or why it did not: late, gone, status, garbage, full, left_alone.";
     FILTER_HOOK_SECONDS "hubbub_filter_hook_seconds" Histogram(SECONDS) Seconds "Time of one question to the filter hook.";
+    NOTIFICATIONS "hubbub_notifications_total" Counter Count "Notifications written to people's streams, or taken back.";
+    NOTIFY_SECONDS "hubbub_notify_seconds" Histogram(SECONDS) Seconds "Time from a message that may notify somebody until the last of them was.";
     REPORTS "hubbub_reports_total" Counter Count "Reports to moderators. Label reason.";
 
     // Actors and HTTP.
