@@ -8,7 +8,7 @@ use crate::domain::text::UserName;
 use crate::domain::user::{Actor, User};
 use crate::store::operations::{Once, OperationKey, Outcome};
 use crate::store::registrations::{self, CreateRegistration, Registration, RevokeRegistration};
-use crate::store::users::changes::{AccountChanged, Administer, SetPassword};
+use crate::store::users::changes::{AccountChanged, Administer, ClearProfile, SetPassword};
 use crate::store::users::{by_name, credentials, list};
 
 /// What an invitation to register is for.
@@ -95,6 +95,17 @@ impl Accounts {
         self.announce_ended(user, &ended);
         self.0.parts.relays.announce_user_heads(&[(user, head)]);
         Ok(account)
+    }
+
+    /// Takes away what somebody says of themselves; who says nothing is as asked.
+    ///
+    /// # Errors
+    /// [`Fault::NotAllowed`], [`Fault::NotFound`], those of persistence.
+    pub async fn clear_profile(&self, actor: Actor, user: UserId) -> Result<(), Refusal> {
+        actor.require_admin()?;
+        let head = self.write(user, ClearProfile { user, by: actor.user, now: self.now() }).await?;
+        self.announce_heads(&[(user, head)]);
+        Ok(())
     }
 
     /// Gives somebody a new password, from the command line; all their logins end.

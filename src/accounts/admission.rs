@@ -7,6 +7,7 @@ use crate::auth::token::RefreshToken;
 use crate::config::Registration;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, UserId};
+use crate::domain::report::Suspicion;
 use crate::domain::text::{DeviceName, DisplayName, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -36,6 +37,10 @@ pub struct NewAccount {
     pub invitation: Option<String>,
     /// The first login.
     pub device: Device,
+    /// May anybody be called so?
+    pub verdict: Result<(), Fault>,
+    /// Why moderators are to hear of how they are called.
+    pub suspicion: Option<Suspicion>,
 }
 
 /// The tokens of a login.
@@ -64,7 +69,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Fault::RegistrationClosed`], [`Fault::InvitationInvalid`], [`Fault::NameInvalid`], [`Fault::NameTaken`],
-    /// [`Fault::PasswordWeak`], those of persistence.
+    /// [`Fault::PasswordWeak`], that of the verdict, those of persistence.
     pub async fn register(&self, new: NewAccount) -> Result<(User, Tokens), Refusal> {
         let invitation = match (self.0.parts.settings.registration, new.invitation) {
             (Registration::Closed, _) | (Registration::Invite, None) => return Err(Fault::RegistrationClosed.into()),
@@ -73,11 +78,12 @@ impl Accounts {
             }
             (Registration::Open, None) => None,
         };
+        new.verdict?;
         let user = self.new_user(&new.name, new.display_name.as_deref(), &new.password).await?;
         let refresh = RefreshToken::first(LoginId::generate());
         let login = self.new_login(&refresh, &new.device, user.now);
         let id = user.id;
-        let register = Register { user, admin: false, invitation, login: Some(login) };
+        let register = Register { user, admin: false, invitation, login: Some(login), suspicion: new.suspicion };
         let user = self.write(id, register).await?;
         if user.admin {
             self.announce_admin(id, true);
@@ -93,7 +99,7 @@ impl Accounts {
     pub async fn add(&self, name: &str, display_name: Option<&str>, password: &str, admin: bool) -> Result<User, Refusal> {
         let user = self.new_user(name, display_name, password).await?;
         let id = user.id;
-        let user = self.write(id, Register { user, admin, invitation: None, login: None }).await?;
+        let user = self.write(id, Register { user, admin, invitation: None, login: None, suspicion: None }).await?;
         self.announce_admin(id, user.admin);
         Ok(user)
     }

@@ -3,12 +3,11 @@
 use super::handle::Accounts;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, UserId};
-use crate::domain::profile::OwnProfile;
+use crate::domain::profile::{OwnProfile, ProfileChange};
+use crate::domain::report::Suspicion;
 use crate::domain::user::Actor;
-use crate::protocol::v1::profile::ChangeProfile;
 use crate::store::logins::{EndLogins, Login, Which, list};
-use crate::store::users;
-use crate::store::users::changes::{AccountChanged, DeleteAccount, SetPassword, before_and_now};
+use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, ProfileChanged, SetPassword, before_and_now};
 use crate::store::users::profile;
 
 impl Accounts {
@@ -25,16 +24,21 @@ impl Accounts {
     /// Changes how I am shown, and what I say of myself.
     ///
     /// # Errors
-    /// What is wrong with the change, those of persistence.
-    pub async fn change_profile(&self, user: UserId, new: ChangeProfile) -> Result<OwnProfile, Refusal> {
-        let change = new.change(self.now())?;
+    /// [`Fault::NameInvalid`] for a display name that is too long here, that of the verdict, those of persistence.
+    pub async fn change_profile(
+        &self,
+        user: UserId,
+        change: ProfileChange,
+        (verdict, suspicion): (Result<(), Fault>, Option<Suspicion>),
+    ) -> Result<ProfileChanged, Refusal> {
         let longest = self.0.parts.settings.display_name_max;
         if change.display_name.as_ref().is_some_and(|name| name.as_str().chars().count() > longest) {
             return Err(Fault::NameInvalid.into());
         }
-        let (changed, head) = self.write(user, users::changes::ChangeProfile { user, change }).await?;
-        self.announce_heads(&[(user, head)]);
-        Ok(self.own_now(changed))
+        let change = ChangeProfile { user, change, verdict, suspicion, now: self.now() };
+        let changed = self.write(user, change).await?;
+        self.announce_heads(&[(user, changed.head)]);
+        Ok(ProfileChanged { own: self.own_now(changed.own), ..changed })
     }
 
     fn own_now(&self, own: OwnProfile) -> OwnProfile {

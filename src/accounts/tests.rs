@@ -115,7 +115,15 @@ impl Process {
 }
 
 fn account(name: &str) -> NewAccount {
-    NewAccount { name: name.to_owned(), display_name: None, password: PASSWORD.to_owned(), invitation: None, device: device() }
+    NewAccount {
+        name: name.to_owned(),
+        display_name: None,
+        password: PASSWORD.to_owned(),
+        invitation: None,
+        device: device(),
+        verdict: Ok(()),
+        suspicion: None,
+    }
 }
 
 fn device() -> Device {

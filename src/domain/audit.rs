@@ -54,6 +54,8 @@ pub enum AuditAction {
     FilterMade,
     /// A filter was removed; `detail` says which.
     FilterRemoved,
+    /// What somebody said of themselves was taken away.
+    ProfileCleared,
 }
 
 impl AuditAction {
@@ -81,6 +83,7 @@ impl AuditAction {
         Self::ReportHandled,
         Self::FilterMade,
         Self::FilterRemoved,
+        Self::ProfileCleared,
     ];
 }
 

@@ -93,6 +93,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Without what is said in words or emoji.
+    #[must_use]
+    pub fn cleared(&self) -> Self {
+        Self { time_zone: self.time_zone, ..Self::default() }
+    }
+
     /// As it is to be shown at this time: without a status that has ended.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
@@ -117,6 +123,14 @@ pub struct ProfileChange {
 }
 
 impl ProfileChange {
+    /// The texts in it.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let name = self.display_name.as_ref().map(DisplayName::as_str);
+        let about = self.about.as_ref().and_then(About::said);
+        let status = self.status.as_ref().and_then(Option::as_ref).map(|status| status.text.as_str());
+        [name, about, status].into_iter().flatten()
+    }
+
     /// What becomes of a profile; name and visibility stand elsewhere.
     #[must_use]
     pub fn applied_to(&self, old: &Profile) -> Profile {

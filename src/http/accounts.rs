@@ -15,10 +15,10 @@ use crate::accounts::admission::NewAccount;
 use crate::domain::fault::Refusal;
 use crate::domain::ids::UserId;
 use crate::domain::member::MemberState;
+use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::protocol::v1::item::User;
 use crate::protocol::v1::profile::{ChangeProfile, Profile};
-use crate::session::own::Hearing;
 use crate::store::members;
 use crate::store::rooms::Depart;
 
@@ -57,13 +57,19 @@ pub struct LoggedIn {
     (status = 403, body = ProblemDocument, description = "registration_closed"),
     (status = 409, body = ProblemDocument, description = "name_taken"),
     (status = 410, body = ProblemDocument, description = "invitation_invalid"),
-    (status = 422, body = ProblemDocument, description = "name_invalid, password_weak"),
+    (status = 422, body = ProblemDocument, description = "name_invalid, password_weak, filtered"),
 ))]
 pub async fn register(parts: Data<Parts>, from: ClientAddress, body: Json<Registration>) -> Result<impl Responder, Problem> {
     parts.rates.register(from.0)?;
     let Registration { name, password, display_name, invitation, device: called } = body.into_inner();
     let device = device(called, from)?;
-    let (user, tokens) = parts.accounts.register(NewAccount { name, display_name, password, invitation, device }).await?;
+    let (verdict, suspicion) = parts.moderation.judge_person(display_name.iter().chain([&name]).map(String::as_str));
+    let reason = suspicion.as_ref().map(|suspicion| suspicion.reason);
+    let new = NewAccount { name, display_name, password, invitation, device, verdict, suspicion };
+    let (user, tokens) = parts.accounts.register(new).await?;
+    if let Some(reason) = reason {
+        announce(reason);
+    }
     let body = LoggedIn { user: (&user).into(), admin: user.admin, tokens: tokens.into() };
     Ok((Json(body), StatusCode::CREATED))
 }
@@ -78,11 +84,10 @@ pub async fn me(parts: Data<Parts>, Caller(actor): Caller) -> Result<impl Respon
 /// Changes how I am shown, and what I say of myself.
 #[utoipa::path(patch, path = "/api/v1/me", tag = "accounts", request_body = ChangeProfile, responses(
     (status = 200, body = Profile), (status = 400, body = ProblemDocument, description = "bad_request"),
-    (status = 422, body = ProblemDocument, description = "name_invalid, text_empty, text_too_long"),
+    (status = 422, body = ProblemDocument, description = "name_invalid, text_empty, text_too_long, filtered"),
 ))]
 pub async fn change_me(parts: Data<Parts>, Caller(actor): Caller, body: Json<ChangeProfile>) -> Result<impl Responder, Problem> {
-    let hearing = Hearing { accounts: &parts.accounts, rooms: &parts.rooms, presence: &parts.presence };
-    let own = hearing.change_profile(actor.user, body.into_inner()).await?;
+    let own = parts.hearing().change_profile(actor.user, body.into_inner()).await?;
     Ok(Json(Profile::from(&own)))
 }
 

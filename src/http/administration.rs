@@ -95,6 +95,15 @@ pub async fn change_user(
     Ok(Json(Account::from(&user)))
 }
 
+/// Takes away what somebody says of themselves: about, and status. Their names and time zone stay.
+#[utoipa::path(delete, path = "/api/v1/admin/users/{user}/profile", tag = "admin", params(("user" = UserId, Path)), responses(
+    (status = 204), (status = 404, body = ProblemDocument, description = "not_found"),
+))]
+pub async fn clear_profile(parts: Data<Parts>, Admin(actor): Admin, user: Path<UserId>) -> Result<impl Responder, Problem> {
+    parts.accounts.clear_profile(actor, user.into_inner()).await?;
+    Ok(HttpResponse::NoContent())
+}
+
 /// An invitation to register.
 #[derive(Serialize, ToSchema)]
 pub struct Invitation {

@@ -19,6 +19,7 @@ use crate::presence::handle::Presence;
 use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
 use crate::session::gate::Gate;
+use crate::session::own::Hearing;
 use crate::store::{Db, Reply, Store};
 use crate::supervision::tree::Supervisor;
 use crate::telemetry::metrics as names;
@@ -62,6 +63,12 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Who must hear of what a person does with what is their own.
+    #[must_use]
+    pub const fn hearing(&self) -> Hearing<'_> {
+        Hearing { accounts: &self.accounts, rooms: &self.rooms, presence: &self.presence, moderation: &self.moderation }
+    }
+
     /// Reads from the store; `name` labels its metric.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ use super::parts::Parts;
 use crate::domain::ids::UserId;
 use crate::domain::relation::RelationChange;
 use crate::protocol::v1::push;
-use crate::session::own::Hearing;
 
 const LIST: &str = "me/relations";
 
@@ -67,7 +66,6 @@ pub async fn unmute(parts: Data<Parts>, caller: Caller, other: Path<UserId>) -> 
 }
 
 async fn relate(parts: &Parts, Caller(actor): Caller, other: UserId, change: RelationChange) -> Result<HttpResponse, Problem> {
-    let hearing = Hearing { accounts: &parts.accounts, rooms: &parts.rooms, presence: &parts.presence };
-    hearing.relate(actor.user, other, change).await?;
+    parts.hearing().relate(actor.user, other, change).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -139,6 +139,7 @@ routes! {
     get    "/api/v1/admin/users"                       => administration::users;
     get    "/api/v1/admin/users/{user}"                => administration::user;
     patch  "/api/v1/admin/users/{user}"                => administration::change_user;
+    delete "/api/v1/admin/users/{user}/profile"        => administration::clear_profile;
     post   "/api/v1/admin/registrations"               => administration::invite;
     get    "/api/v1/admin/registrations"               => administration::invitations;
     delete "/api/v1/admin/registrations/{registration}" => administration::revoke;

@@ -26,6 +26,15 @@ pub enum Judgement {
 }
 
 impl Judgement {
+    /// Whether the text may be stored, and why it is to be reported with that.
+    pub fn split(self) -> (Result<(), Fault>, Option<Suspicion>) {
+        match self {
+            Self::Pass => (Ok(()), None),
+            Self::Report(suspicion) => (Ok(()), Some(suspicion)),
+            Self::Refuse(fault) => (Err(fault), None),
+        }
+    }
+
     /// The stricter of two; of two alike the first.
     #[must_use]
     pub fn or_stricter(self, other: impl FnOnce() -> Self) -> Self {

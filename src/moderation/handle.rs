@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::everywhere::Everywhere;
-use super::filters;
+use super::filters::{self, Judgement};
 use crate::domain::audit::AuditEntry;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
 use crate::domain::ids::{AuditId, FilterId, IncidentId, ReportId, RoomId, UserId};
 use crate::domain::order::Seq;
-use crate::domain::report::{Report, ReportReason, ReportState, ReportTarget, ReportText};
+use crate::domain::report::{Report, ReportReason, ReportState, ReportTarget, ReportText, Suspicion};
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::time::Clock;
 use crate::domain::user::Actor;
@@ -189,6 +189,21 @@ impl Moderation {
     pub async fn filters_of(&self, actor: Actor, room: RoomId) -> Result<Vec<Filter>, Refusal> {
         self.moderated(actor, room).await?;
         self.read(move |db| Box::pin(stored::of_room(db, room))).await
+    }
+
+    /// What the filters that hold everywhere say of texts by which somebody wants to be known: may they be stored, and why are they to be
+    /// reported with that, together with the text itself, as the person may change it before anybody looks.
+    pub fn judge_person<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> (Result<(), Fault>, Option<Suspicion>) {
+        let filters = self.0.everywhere.filters();
+        let judge = |text: &str| match filters.judge(text) {
+            Judgement::Report(Suspicion { reason, text: pattern }) => {
+                let text = pattern.map_or_else(|| text.to_owned(), |pattern| format!("{pattern}\n{text}"));
+                Judgement::Report(Suspicion { reason, text: Some(text) })
+            }
+            judgement => judgement,
+        };
+        let all = texts.into_iter().fold(Judgement::Pass, |all, text| all.or_stricter(|| judge(text)));
+        all.split()
     }
 
     /// The filters that hold everywhere, for administrators.

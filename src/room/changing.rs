@@ -16,7 +16,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::domain::text::MessageText;
 use crate::domain::user::Actor;
 use crate::faults;
-use crate::moderation::filters::{Filters, Judgement};
+use crate::moderation::filters::Filters;
 use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
@@ -41,11 +41,7 @@ impl Editing {
     /// What filters and hook say together. What filters refuse is refused for good; what the hook could not judge may come again.
     fn findings(&self, membership: &Membership, everywhere: &Filters) -> Findings {
         let text = self.text.as_str();
-        let (verdict, found) = match membership.judge(text).or_stricter(|| everywhere.judge(text)) {
-            Judgement::Pass => (Ok(()), None),
-            Judgement::Report(suspicion) => (Ok(()), Some(suspicion)),
-            Judgement::Refuse(fault) => (Err(fault), None),
-        };
+        let (verdict, found) = membership.judge(text).or_stricter(|| everywhere.judge(text)).split();
         Findings {
             verdict: verdict.and(self.hook.verdict),
             suspicion: found.or_else(|| self.hook.suspicion.clone()),

@@ -22,7 +22,6 @@ use crate::domain::ids::RoomId;
 use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::faults;
-use crate::moderation::filters::Judgement;
 use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
@@ -154,11 +153,7 @@ impl Directory {
         let PostDirect { other, post, judged, deadline, mut owed } = direct;
         owed.stake();
         let everywhere = self.with.everywhere.filters().judge(post.text.as_str());
-        let (verdict, suspicion) = match everywhere.or_stricter(|| judged.first().cloned().unwrap_or_default()) {
-            Judgement::Pass => (Ok(()), None),
-            Judgement::Report(suspicion) => (Ok(()), Some(Box::new(suspicion))),
-            Judgement::Refuse(fault) => (Err(fault), None),
-        };
+        let (verdict, suspicion) = everywhere.or_stricter(|| judged.first().cloned().unwrap_or_default()).split();
         let reason = suspicion.as_ref().map(|suspicion| suspicion.reason);
         // One key for both directions, so that two first messages queue up instead of colliding.
         let key = Key::User(post.author.min(other));
@@ -166,7 +161,7 @@ impl Directory {
         let first = FirstDirect {
             other,
             room: RoomId::generate(),
-            post: Post { notifies: true, suspicion, ..post.clone() },
+            post: Post { notifies: true, suspicion: suspicion.map(Box::new), ..post.clone() },
             verdict,
             now,
             limits,

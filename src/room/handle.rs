@@ -168,11 +168,7 @@ impl Rooms {
             (Some(hook), MessageChange::Edit { text, mentions, findings }) => {
                 let rooms = self.clone();
                 Box::pin(async move {
-                    let (verdict, suspicion) = match hook.judge_edit(room, actor.user, seq, text.as_str()).await {
-                        Judgement::Pass => (Ok(()), None),
-                        Judgement::Report(suspicion) => (Ok(()), Some(suspicion)),
-                        Judgement::Refuse(fault) => (Err(fault), None),
-                    };
+                    let (verdict, suspicion) = hook.judge_edit(room, actor.user, seq, text.as_str()).await.split();
                     let findings = Findings { verdict, suspicion, ..findings };
                     ask(&rooms, MessageChange::Edit { text, mentions, findings }).await
                 })

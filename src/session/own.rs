@@ -7,9 +7,11 @@ use crate::domain::fault::Refusal;
 use crate::domain::ids::UserId;
 use crate::domain::profile::OwnProfile;
 use crate::domain::relation::RelationChange;
+use crate::moderation::handle::{Moderation, announce};
 use crate::presence::handle::Presence;
 use crate::protocol::v1::profile::ChangeProfile;
 use crate::room::handle::Rooms;
+use crate::store::users::changes::ProfileChanged;
 
 /// Who must hear of it.
 #[derive(Clone, Copy)]
@@ -20,6 +22,8 @@ pub struct Hearing<'a> {
     pub rooms: &'a Rooms,
     /// Who watches whom is looked at again.
     pub presence: &'a Presence,
+    /// Judges what they say.
+    pub moderation: &'a Moderation,
 }
 
 impl Hearing<'_> {
@@ -41,13 +45,18 @@ impl Hearing<'_> {
     /// Changes how the person is shown, and what they say of themselves.
     ///
     /// # Errors
-    /// Those of [`Accounts::change_profile`].
+    /// What is wrong with it, what filters refuse, those of [`Accounts::change_profile`].
     pub async fn change_profile(self, user: UserId, new: ChangeProfile) -> Result<OwnProfile, Refusal> {
-        let shown = new.invisible.is_some();
-        let changed = self.accounts.change_profile(user, new).await?;
+        let change = new.change(self.accounts.now())?;
+        let shown = change.invisible.is_some();
+        let judged = self.moderation.judge_person(change.texts());
+        let ProfileChanged { own, reported, .. } = self.accounts.change_profile(user, change, judged).await?;
         if shown {
-            self.presence.set_invisible(user, changed.user.invisible);
+            self.presence.set_invisible(user, own.user.invisible);
         }
-        Ok(changed)
+        if let Some(reason) = reported {
+            announce(reason);
+        }
+        Ok(own)
     }
 }

@@ -70,7 +70,7 @@ async fn relate(node: &Node, actor: Actor, other: UserId, change: RelationChange
 }
 
 const fn hearing(node: &Node) -> Hearing<'_> {
-    Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence }
+    Hearing { accounts: &node.accounts, rooms: &node.rooms, presence: &node.presence, moderation: &node.moderation }
 }
 
 async fn people(node: &Node, actor: Actor, ask: People) -> Result<Done, Refusal> {

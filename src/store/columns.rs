@@ -150,6 +150,7 @@ codes!(AuditAction {
     ReportHandled = 19,
     FilterMade = 20,
     FilterRemoved = 21,
+    ProfileCleared = 22,
 });
 codes!(ReportReason { Spam = 0, Abuse = 1, Illegal = 2, Other = 3, Filter = 4, Hook = 5 });
 codes!(ReportState { Open = 0, Resolved = 1, Dismissed = 2 });

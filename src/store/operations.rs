@@ -136,7 +136,7 @@ mod tests {
             password_hash: "hash".to_owned(),
             now: now(),
         };
-        let operation = Register { user, admin: false, invitation: None, login: None };
+        let operation = Register { user, admin: false, invitation: None, login: None, suspicion: None };
         Once { key, now: now(), operation, answer: |user: &User| user.name.clone() }
     }
 

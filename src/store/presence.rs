@@ -80,7 +80,7 @@ mod tests {
             password_hash: "hash".into(),
             now: DateTime::UNIX_EPOCH,
         };
-        at.run(Register { user, admin: false, invitation: None, login: None }).await.unwrap().id
+        at.run(Register { user, admin: false, invitation: None, login: None, suspicion: None }).await.unwrap().id
     }
 
     #[tokio::test]
@@ -106,7 +106,7 @@ mod tests {
         let active = DateTime::from_timestamp(1_800_000_000, 0);
         at.run(TouchLastActive { at: active.unwrap(), users: vec![bob] }).await.unwrap();
         let change = ProfileChange { invisible: Some(true), ..ProfileChange::default() };
-        at.run(ChangeProfile { user: ann, change }).await.unwrap();
+        at.run(ChangeProfile { user: ann, change, verdict: Ok(()), suspicion: None, now: active.unwrap() }).await.unwrap();
         let nobody = UserId::generate();
         let mut stored = at.store.read(move |db| Box::pin(async move { of(db, &[ann, bob, nobody]).await })).await.unwrap();
         stored.sort_by_key(|stored| stored.user);

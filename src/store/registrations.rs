@@ -18,6 +18,7 @@ use super::users::{self, NewUser};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RegistrationId, UserId};
+use crate::domain::report::Suspicion;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
@@ -51,6 +52,8 @@ pub struct Register {
     pub invitation: Option<[u8; 32]>,
     /// Its first login.
     pub login: Option<NewLogin>,
+    /// Why moderators are to hear of its names.
+    pub suspicion: Option<Suspicion>,
 }
 
 impl Operation for Register {
@@ -81,6 +84,7 @@ impl Operation for Register {
             if let Some(login) = &self.login {
                 logins::insert(db, user.id, login).await?;
             }
+            users::changes::report(db, user.id, self.suspicion.as_ref(), self.user.now).await?;
             Ok(user)
         })
     }
@@ -290,7 +294,7 @@ mod tests {
             password_hash: "hash".to_owned(),
             now: at,
         };
-        Register { user, admin: false, invitation: Some([3; 32]), login: None }
+        Register { user, admin: false, invitation: Some([3; 32]), login: None, suspicion: None }
     }
 
     #[tokio::test]

@@ -178,9 +178,8 @@ impl MakeReport {
     }
 
     async fn person(&self, db: &mut Db, user: UserId) -> Result<UserId, StoreError> {
-        let Some(reporter) = self.reporter else {
-            return Err(StoreError::Internal("the server reports messages only".to_owned()));
-        };
+        // The server reports with what they wrote of themselves, whose transaction has the lock.
+        let Some(reporter) = self.reporter else { return Ok(user) };
         if reporter == user {
             return Err(Fault::NotAllowed.into());
         }
@@ -218,19 +217,20 @@ impl MakeReport {
     }
 }
 
-/// The server reports a message by itself, in the transaction that stores it: none is lost, however that ends.
+/// The server reports a message or a person by itself, in the transaction that stores what is suspect: none is lost, however that ends.
+/// Whether it is a new one.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn by_server(
     db: &mut Db,
-    (room, seq): (RoomId, Seq),
+    target: ReportTarget,
     suspicion: &Suspicion,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let (target, reason, text) = (ReportTarget::Message { room, seq }, suspicion.reason, suspicion.text.clone());
+) -> Result<bool, StoreError> {
+    let (reason, text) = (suspicion.reason, suspicion.text.clone());
     let report = MakeReport { id: ReportId::generate(), reporter: None, target, reason, text, now };
-    report.run(db).await.map(drop)
+    Ok(report.run(db).await?.is_new)
 }
 
 /// Reporter and target. The nil id, which is nobody's, stands for the server.

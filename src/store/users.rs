@@ -291,7 +291,7 @@ fn page<P, T>(mut found: Vec<(P, T)>, limit: usize) -> (Vec<T>, Option<P>) {
 
 #[cfg(test)]
 mod tests {
-    use super::changes::{Administer, ChangeProfile, DeleteAccount, SetPassword, TouchLastActive};
+    use super::changes::{Administer, ChangeProfile, DeleteAccount, ProfileChanged, SetPassword, TouchLastActive};
     use super::search::search;
     use super::*;
     use crate::domain::ids::LoginId;
@@ -318,7 +318,7 @@ mod tests {
     }
 
     async fn register(at: &TestStore, name: &str, shown: &str) -> Result<User, StoreError> {
-        at.run(Register { user: new_user(name, shown), admin: false, invitation: None, login: None }).await
+        at.run(Register { user: new_user(name, shown), admin: false, invitation: None, login: None, suspicion: None }).await
     }
 
     async fn log_in(at: &TestStore, user: &User) -> LoginId {
@@ -365,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn a_registration_run_again_finds_what_the_first_run_made() {
         let at = TestStore::open().await;
-        let register = Register { user: new_user("ann", "Ann"), admin: true, invitation: None, login: None };
+        let register = Register { user: new_user("ann", "Ann"), admin: true, invitation: None, login: None, suspicion: None };
         let first = at.run(register.clone()).await.unwrap();
         assert_eq!(at.run(register).await, Ok(first.clone()));
         assert!(first.admin);
@@ -390,11 +390,12 @@ mod tests {
         let user = register(&at, "ann", "Ann").await.unwrap().id;
         let change = |shown: &str, invisible| {
             let display_name = Some(DisplayName::parse(shown).unwrap());
-            ChangeProfile { user, change: ProfileChange { display_name, invisible: Some(invisible), ..ProfileChange::default() } }
+            let change = ProfileChange { display_name, invisible: Some(invisible), ..ProfileChange::default() };
+            ChangeProfile { user, change, verdict: Ok(()), suspicion: None, now: now() }
         };
-        let (changed, head) = at.run(change("Ann Lee", true)).await.unwrap();
+        let ProfileChanged { own: changed, head, .. } = at.run(change("Ann Lee", true)).await.unwrap();
         assert_eq!((changed.user.display_name.as_str(), changed.user.invisible, head), ("Ann Lee", true, Revision(2)));
-        assert_eq!(at.run(change("Ann Lee", true)).await.unwrap().1, Revision(2));
+        assert_eq!(at.run(change("Ann Lee", true)).await.unwrap().head, Revision(2));
         let read = at.store.read(move |db| Box::pin(profile(db, user))).await.unwrap();
         assert_eq!((read.as_ref(), changed.revision), (Some(&changed), Revision(2)));
         assert_eq!(names(&at, "ann l", 5).await, ["ann"], "found by the new name");

@@ -254,3 +254,77 @@ async fn nothing_that_a_deleted_person_said_of_themselves_is_left() {
     assert_eq!(bobs.ask("people", json!({"users": [ann.id]})).await["ok"]["items"], json!([left]));
     assert_eq!(bobs.ask("people", json!({"prefix": "ann"})).await["ok"]["items"], json!([]));
 }
+
+async fn root(server: &Server) -> Person {
+    server.user_command(&["add", "root1", "--admin"], PASSWORD).await;
+    Person::log_in(server, "root1").await
+}
+
+#[tokio::test]
+async fn what_may_be_said_nowhere_nobody_is_called_or_says_of_themselves() {
+    let server = Server::start().await;
+    let (root, ann) = (root(&server).await, Person::register(&server, "ann").await);
+    let mut socket = ann.connect().await;
+    let said_before = json!({"about": "I like spam"});
+    ann.patch("me", said_before.clone()).await.ok();
+    root.post("admin/filters", json!({"kind": "word", "pattern": "spam", "action": "refuse"})).await.ok();
+    root.post("admin/filters", json!({"kind": "link", "pattern": "bad.example", "action": "refuse"})).await.ok();
+    let before = ann.patch("me", said_before).await.ok();
+    let refused = [
+        json!({"display_name": "Spam!"}),
+        json!({"about": "More SP\u{c1}M"}),
+        json!({"about": "see https://bad.example/x"}),
+        json!({"status": {"text": "eating spam", "emoji": "🌴"}}),
+        json!({"status": {"text": "away"}, "display_name": "Spam"}),
+    ];
+    for body in refused {
+        assert_eq!(ann.patch("me", body.clone()).await.code(), "filtered", "{body}");
+        assert_eq!(socket.ask("change_profile", body.clone()).await["error"]["code"], "filtered", "{body}");
+    }
+    assert_eq!(ann.get("me").await.ok(), before);
+    ann.patch("me", json!({"status": {"text": "spammer"}})).await.ok();
+    let nobody = Person::anonymous(&server.base());
+    for (name, shown) in [("spam", json!("Eve")), ("eve", json!("Spam")), ("spam", Value::Null)] {
+        let account = json!({"name": name, "display_name": shown, "password": PASSWORD});
+        assert_eq!(nobody.post("accounts", account.clone()).await.code(), "filtered", "{account}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_suspect_for_what_they_say_of_themselves_is_reported_to_administrators() {
+    let server = Server::start().await;
+    let (root, ann) = (root(&server).await, Person::register(&server, "ann").await);
+    root.post("admin/filters", json!({"kind": "word", "pattern": "odd", "action": "report"})).await.ok();
+    assert_eq!(ann.patch("me", json!({"about": "an odd one"})).await.ok()["about"], "an odd one");
+    ann.patch("me", json!({"about": "odder, and odd"})).await.ok();
+    let account = json!({"name": "bob", "display_name": "Odd Bob", "password": PASSWORD});
+    let bob = Person::anonymous(&server.base()).post("accounts", account).await.ok()["user"]["id"].clone();
+    let reports = root.get("reports?state=open").await.ok();
+    let of = |report: &Value| [&report["user"], &report["reason"], &report["text"], &report["reporter"]].map(Value::clone);
+    let found: Vec<_> = reports["items"].as_array().unwrap().iter().map(of).collect();
+    let expected = [(json!(ann.id), "odd\nan odd one"), (bob, "odd\nOdd Bob")];
+    assert_eq!(found, expected.map(|(user, text)| [user, json!("filter"), json!(text), Value::Null]));
+}
+
+#[tokio::test]
+async fn an_administrator_takes_away_what_somebody_says_of_themselves() {
+    let server = Server::start().await;
+    let (root, ann, bob) = (root(&server).await, Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let mut device = ann.connect().await;
+    let set = ann.patch("me", everything()).await.ok();
+    told(&mut device, &set["revision"]).await;
+    let path = format!("admin/users/{}/profile", ann.id);
+    assert_eq!(bob.delete(&path).await.code(), "not_allowed");
+    assert_eq!(ann.get("me").await.ok(), set);
+    assert_eq!(root.delete(&format!("admin/users/{}/profile", uuid::Uuid::now_v7())).await.code(), "not_found");
+    for _again in 0..2 {
+        root.delete(&path).await.ok();
+    }
+    let left = ann.get("me").await.ok();
+    assert_eq!(left["revision"].as_u64(), set["revision"].as_u64().map(|revision| revision + 1), "one change");
+    assert_eq!((said(&left), &left["user"]), (json!({"time_zone": "Europe/Berlin"}), &set["user"]));
+    assert_eq!(told(&mut device, &left["revision"]).await, left);
+    let logged = root.get(&format!("admin/audit?action=profile_cleared&subject={}", ann.id)).await.ok();
+    let actors: Vec<_> = logged["items"].as_array().unwrap().iter().map(|entry| &entry["actor"]).collect();
+    assert_eq!(actors, [&json!(root.id)]);
+}

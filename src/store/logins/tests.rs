@@ -35,7 +35,7 @@ async fn person(at: &TestStore, login: Option<NewLogin>) -> UserId {
         password_hash: "hash".to_owned(),
         now: now(),
     };
-    at.run(Register { user, admin: false, invitation: None, login }).await.unwrap().id
+    at.run(Register { user, admin: false, invitation: None, login, suspicion: None }).await.unwrap().id
 }
 
 /// The token number `token` at `seconds`; token n is followed by n + 1, and n is sealed as such.

@@ -17,6 +17,7 @@ use crate::domain::message::{
     Changes, Item, Mentions, Message, MessageChange, Notice, NoticeKind, Reaction, ReactionChange, Thread, ThreadChange,
 };
 use crate::domain::order::{Revision, Seq};
+use crate::domain::report::ReportTarget;
 use crate::domain::room::Room;
 use crate::domain::text::Reason;
 use crate::domain::time::Timestamp;
@@ -141,7 +142,8 @@ impl ChangeMessage {
             MessageChange::Edit { text, mentions, findings } => {
                 self.edit(db, room.head, message, text.as_str(), mentions).await?;
                 if let Some(suspicion) = &findings.suspicion {
-                    reports::by_server(db, (self.room, self.seq), suspicion, self.now).await?;
+                    let target = ReportTarget::Message { room: self.room, seq: self.seq };
+                    reports::by_server(db, target, suspicion, self.now).await?;
                 }
                 Ok(vec![self.item(db).await?])
             }

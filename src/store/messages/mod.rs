@@ -31,6 +31,7 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
 use crate::domain::message::{Details, Message, More, Post, ThreadChange};
 use crate::domain::order::{Revision, Seq};
+use crate::domain::report::ReportTarget;
 use crate::domain::room::SlowMode;
 use crate::domain::time::Timestamp;
 use crate::faults;
@@ -154,7 +155,8 @@ async fn report_suspects(db: &mut Db, now: Timestamp, append: &Append, outcome: 
         if let Some(suspicion) = &post.suspicion
             && let PostOutcome::Stored(message) | PostOutcome::Replied(message, _) = outcome
         {
-            reports::by_server(db, (append.room, message.seq), suspicion, now).await?;
+            let target = ReportTarget::Message { room: append.room, seq: message.seq };
+            reports::by_server(db, target, suspicion, now).await?;
         }
     }
     Ok(())

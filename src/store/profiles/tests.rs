@@ -1,23 +1,31 @@
 //! Profiles against a database: what is kept, who sees it, what the stream tells.
 
 use super::*;
+use crate::domain::audit::AuditAction;
 use crate::domain::fault::Fault;
 use crate::domain::order::Revision;
 use crate::domain::profile::{OwnProfile, ProfileChange};
 use crate::domain::relation::RelationChange;
+use crate::domain::report::{ReportReason, Suspicion};
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::stream::StreamItem;
 use crate::domain::text::DisplayName;
 use crate::domain::time::Timestamp;
+use crate::store::audit;
 use crate::store::relations::{RelationLimits, SetRelation};
 use crate::store::schema;
 use crate::store::testing::{TestStore, noon};
 use crate::store::users::by_ids;
-use crate::store::users::changes::{Administer, ChangeProfile, DeleteAccount};
+use crate::store::users::changes::{Administer, ChangeProfile, ClearProfile, DeleteAccount};
 use chrono::TimeDelta;
 
 async fn change(test: &TestStore, user: UserId, change: ProfileChange) -> (OwnProfile, Revision) {
-    test.run(ChangeProfile { user, change }).await.unwrap()
+    let changed = test.run(asked(user, change)).await.unwrap();
+    (changed.own, changed.head)
+}
+
+fn asked(user: UserId, change: ProfileChange) -> ChangeProfile {
+    ChangeProfile { user, change, verdict: Ok(()), suspicion: None, now: noon() }
 }
 
 fn about(text: &str) -> ProfileChange {
@@ -138,6 +146,47 @@ async fn a_deleted_account_says_nothing_and_never_will() {
     change(&test, ann, about("me")).await;
     test.run(DeleteAccount { user: ann, known_hash: None, now: noon() }).await.unwrap();
     assert!(!has_row(&test, ann).await);
-    let late = test.run(ChangeProfile { user: ann, change: about("still here") }).await;
+    let late = test.run(asked(ann, about("still here"))).await;
     assert_eq!(late, Err(StoreError::Refused(Fault::NotFound)));
+}
+
+#[tokio::test]
+async fn what_filters_refuse_is_not_said_and_what_is_said_already_is_no_news() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    change(&test, ann, about("me")).await;
+    let refused = |text: &str| ChangeProfile { verdict: Err(Fault::Filtered), ..asked(ann, about(text)) };
+    assert_eq!(test.run(refused("you")).await, Err(StoreError::Refused(Fault::Filtered)));
+    let again = test.run(refused("me")).await.unwrap();
+    assert_eq!((again.own.profile.about.said(), again.head), (Some("me"), Revision(1)));
+}
+
+#[tokio::test]
+async fn the_server_reports_a_person_once_until_that_is_handled() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    let suspicion = Suspicion { reason: ReportReason::Filter, text: Some("odd".to_owned()) };
+    let suspect = |text: &str| ChangeProfile { suspicion: Some(suspicion.clone()), ..asked(ann, about(text)) };
+    assert_eq!(test.run(suspect("odd")).await.unwrap().reported, Some(ReportReason::Filter));
+    assert_eq!(test.run(suspect("odd")).await.unwrap().reported, None, "a repeat");
+    assert_eq!(test.run(suspect("odder")).await.unwrap().reported, None, "one is open");
+}
+
+#[tokio::test]
+async fn a_cleared_profile_keeps_its_time_zone_and_stands_in_the_log_once() {
+    let test = TestStore::open().await;
+    let [ann, root] = test.people().await;
+    let clear = ClearProfile { user: ann, by: root, now: noon() };
+    assert_eq!(test.run(clear.clone()).await.unwrap(), Revision(0), "nothing was said");
+    let zone = TimeZone::parse("Europe/Berlin").ok();
+    change(&test, ann, ProfileChange { status: Some(status("Away", None)), time_zone: Some(zone), ..about("me") }).await;
+    for _again in 0..2 {
+        assert_eq!(test.run(clear.clone()).await.unwrap(), Revision(2));
+    }
+    let kept = test.store.read(move |db| Box::pin(of_one(db, ann))).await.unwrap();
+    assert_eq!(kept, Profile { time_zone: zone, ..Profile::default() });
+    let wanted = audit::Wanted::default();
+    let read = test.store.read(move |db| Box::pin(audit::page(db, wanted, audit::Order::Oldest(None), 10)));
+    let logged: Vec<_> = read.await.unwrap().items.iter().map(|entry| (entry.action, entry.actor, entry.subject)).collect();
+    assert_eq!(logged, [(AuditAction::ProfileCleared, Some(root), Some(ann))]);
 }

@@ -10,6 +10,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::order::Revision;
 use crate::domain::profile::{OwnProfile, ProfileChange};
+use crate::domain::report::{ReportReason, ReportTarget, Suspicion};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::audit;
@@ -20,7 +21,7 @@ use crate::store::logins;
 use crate::store::operation::{Operation, Reply};
 use crate::store::operations::{self, OperationKey};
 use crate::store::schema::users;
-use crate::store::{drafts, notifications, preferences, profiles, read_marks, relations};
+use crate::store::{drafts, notifications, preferences, profiles, read_marks, relations, reports};
 
 /// Changes how the person is shown, and what they say of themselves.
 #[derive(Clone, Debug)]
@@ -29,11 +30,27 @@ pub struct ChangeProfile {
     pub user: UserId,
     /// What is named changes.
     pub change: ProfileChange,
+    /// May that be said? Ignored where it is said already (I3).
+    pub verdict: Result<(), Fault>,
+    /// Why moderators are to hear of it.
+    pub suspicion: Option<Suspicion>,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What a change of a profile did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileChanged {
+    /// The profile as it is now.
+    pub own: OwnProfile,
+    /// The head of its person's stream.
+    pub head: Revision,
+    /// The server has reported the person, for this.
+    pub reported: Option<ReportReason>,
 }
 
 impl Operation for ChangeProfile {
-    /// With the head of their stream.
-    type Output = (OwnProfile, Revision);
+    type Output = ProfileChanged;
     const NAME: &'static str = "change_profile";
 
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
@@ -46,15 +63,60 @@ impl Operation for ChangeProfile {
             row.invisible = self.change.invisible.unwrap_or(row.invisible);
             let said = profiles::of_one(db, self.user).await?;
             let profile = self.change.applied_to(&said);
-            if profile != said {
-                profiles::write(db, self.user, &profile).await?;
-            }
+            let mut reported = None;
             if profile != said || before != (row.display_name.clone(), row.invisible) {
+                self.verdict?;
+                profiles::write(db, self.user, &profile).await?;
                 raise(&mut row);
                 write(db, &row).await?;
+                reported = report(db, self.user, self.suspicion.as_ref(), self.now).await?;
             }
             let head = revision(row.stream_revision)?;
-            Ok((row.own(profile)?, head))
+            Ok(ProfileChanged { own: row.own(profile)?, head, reported })
+        })
+    }
+}
+
+/// The server reports a locked person for what they want to be known by, if that is suspect; why, if there was no open report of it.
+pub(in crate::store) async fn report(
+    db: &mut Db,
+    user: UserId,
+    suspicion: Option<&Suspicion>,
+    now: Timestamp,
+) -> Result<Option<ReportReason>, StoreError> {
+    let Some(suspicion) = suspicion else { return Ok(None) };
+    let is_new = reports::by_server(db, ReportTarget::Person(user), suspicion, now).await?;
+    Ok(is_new.then_some(suspicion.reason))
+}
+
+/// Takes away what somebody says of themselves in words or emoji.
+#[derive(Clone, Debug)]
+pub struct ClearProfile {
+    /// Whose profile.
+    pub user: UserId,
+    /// Which administrator asks.
+    pub by: UserId,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for ClearProfile {
+    /// The head of their stream.
+    type Output = Revision;
+    const NAME: &'static str = "clear_profile";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Revision> {
+        Box::pin(async move {
+            let mut row = lock_present(db, self.user).await?;
+            let said = profiles::of_one(db, self.user).await?;
+            let profile = said.cleared();
+            if profile != said {
+                profiles::write(db, self.user, &profile).await?;
+                raise(&mut row);
+                write(db, &row).await?;
+                audit::write(db, &AuditEntry::new(self.now, Some(self.by), AuditAction::ProfileCleared).to(self.user)).await?;
+            }
+            revision(row.stream_revision)
         })
     }
 }

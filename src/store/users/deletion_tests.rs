@@ -66,7 +66,7 @@ async fn live(test: &TestStore, user: UserId, other: UserId, room: RoomId) {
         status: Some(Status::from_now(StatusText::parse(OWN_WORD).unwrap(), None, None, noon()).ok()),
         ..ProfileChange::default()
     };
-    test.run(ChangeProfile { user, change }).await.unwrap();
+    test.run(ChangeProfile { user, change, verdict: Ok(()), suspicion: None, now: noon() }).await.unwrap();
     let words = vec![Keyword::parse(OWN_WORD, 64).unwrap()];
     let change = PreferencesChange { receipts: Some(false), keywords: Some(words), ..PreferencesChange::default() };
     test.run(ChangePreferences { user, change }).await.unwrap();

@@ -245,6 +245,7 @@ fn operators() -> Vec<Row> {
         get("/api/v1/admin/users", ADMINS),
         get("/api/v1/admin/users/{user}", ADMINS),
         route("patch", "/api/v1/admin/users/{user}", json!({"disabled": false}), ADMINS),
+        delete("/api/v1/admin/users/{user}/profile", ADMINS),
         route("post", "/api/v1/admin/registrations", json!({}), ADMINS),
         get("/api/v1/admin/registrations", ADMINS),
         delete("/api/v1/admin/registrations/{registration}", ADMINS),
