@@ -24,7 +24,7 @@ pub struct Problem {
     message: Option<String>,
     request_id: Option<String>,
     /// The methods there are, where it is about the method.
-    allow: Option<String>,
+    allow: Option<Box<str>>,
 }
 
 /// How it is written.
@@ -49,7 +49,7 @@ impl Problem {
     /// A path that is there, asked with a method that is not; `allow` names those that are.
     #[must_use]
     pub fn method_not_allowed(allow: String) -> Self {
-        Self { allow: Some(allow), ..Fault::MethodNotAllowed.into() }
+        Self { allow: Some(allow.into()), ..Fault::MethodNotAllowed.into() }
     }
 
     /// With what is known only where the answer leaves: which request it was, and when to come back after a fault that may pass.
@@ -136,7 +136,7 @@ impl ResponseError for Problem {
             response.force_close();
         }
         if let Some(allow) = &self.allow {
-            response.insert_header((ALLOW, allow.as_str()));
+            response.insert_header((ALLOW, &**allow));
         }
         response.json(self.document())
     }
