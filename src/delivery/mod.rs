@@ -1,7 +1,7 @@
 //! Fan-out: from what a room committed to the bytes that wait for each socket.
 //!
 //! Purpose: an [`envelope::Envelope`] is encoded once, crosses to each worker thread once, and the [`relay`] there appends the same
-//! shared bytes to the [`outbox::Outbox`] of everybody subscribed. Reading order: [`frame`], [`envelope`], [`outbox`], `tail`, [`state`] (pure), [`relay`],
+//! shared bytes to the [`outbox::Outbox`] of everybody subscribed. Reading order: [`frame`], [`envelope`], [`outbox`], `tail`, `feed`, [`state`] (pure), [`relay`],
 //! [`handle`].
 //!
 //! Neighbours: rooms, the accounts and the presence tracker send to a [`handle::RelayHandle`]; sessions of the same thread use
@@ -15,6 +15,7 @@
 
 pub mod envelope;
 pub mod ephemeral;
+mod feed;
 pub mod feeds;
 pub mod frame;
 pub mod handle;

@@ -9,6 +9,7 @@
 //! Must not know: sessions as actors, rooms, the store.
 
 use super::envelope::Envelope;
+use super::feed::AT_ONCE;
 use super::feeds::Feeds;
 use super::handle::{
     Deliver, EphemeralsWait, HeadIs, Lane, LastAppended, Publish, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre,
@@ -27,7 +28,7 @@ use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
-use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -157,6 +158,12 @@ impl LocalRelay {
         self.state.borrow_mut().stream_sent(seat, to);
     }
 
+    /// Whether what was appended last goes to so many sessions that a turn of all of them takes long.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.state.borrow().is_crowded()
+    }
+
     /// Sessions and rooms on this thread.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
@@ -194,7 +201,7 @@ impl Handler<Queued<Deliver>> for Relay {
     fn handle(&mut self, message: Queued<Deliver>, ctx: &mut Context<Self>) {
         faults::panic_point("relay.panic");
         let Deliver(envelope) = message.open();
-        self.append(&envelope);
+        self.append(&envelope, ctx);
         self.take_signals();
         if self.appended >= self.turn_bytes {
             self.appended = 0;
@@ -306,7 +313,7 @@ impl Handler<Queued<EphemeralsWait>> for Relay {
 }
 
 impl Relay {
-    fn append(&mut self, envelope: &Arc<Envelope>) {
+    fn append(&mut self, envelope: &Arc<Envelope>, ctx: &mut Context<Self>) {
         if faults::hit("relay.drop_envelope") {
             return;
         }
@@ -314,20 +321,37 @@ impl Relay {
         self.tally.envelopes.add(1);
         let appended = self.state.borrow_mut().append(envelope);
         match appended {
-            Appended::To { count, unused } => {
-                self.tally.deliveries.add(count);
-                self.tally.delivery_seconds.record(envelope.age());
-                if count > 0 {
-                    self.appended += envelope.frame().len();
-                }
-                if let Some(attachment) = unused {
-                    self.report(|feeds, own| feeds.unwanted(own, room, attachment));
-                }
-            }
+            Appended::To { count, unused } => self.count(envelope, count, unused),
+            Appended::Begun { count, rest } => self.append_rest(Arc::clone(envelope), count, rest, ctx),
             Appended::Repeat => {}
             Appended::Gap { after, ask: true } => self.ask_again(room, after),
             Appended::Gap { ask: false, .. } => {}
             Appended::Unwanted => self.decline(room),
+        }
+    }
+
+    /// To some at a time, and what else the thread has to do has its turn between; no other message is taken until all have it.
+    fn append_rest(&self, envelope: Arc<Envelope>, mut count: usize, rest: Vec<Seat>, ctx: &mut Context<Self>) {
+        let state = Rc::clone(&self.state);
+        let append = async move {
+            for some in rest.chunks(AT_ONCE) {
+                tokio::task::yield_now().await;
+                count += state.borrow_mut().append_to(&envelope, some);
+            }
+            let unused = state.borrow_mut().end_append(&envelope);
+            (envelope, count, unused)
+        };
+        ctx.wait(append.into_actor(self).map(|(envelope, count, unused), relay, _| relay.count(&envelope, count, unused)));
+    }
+
+    fn count(&mut self, envelope: &Envelope, count: usize, unused: Option<u64>) {
+        self.tally.deliveries.add(count);
+        self.tally.delivery_seconds.record(envelope.age());
+        if count > 0 {
+            self.appended += envelope.frame().len();
+        }
+        if let Some(attachment) = unused {
+            self.report(|feeds, own| feeds.unwanted(own, envelope.room(), attachment));
         }
     }
 

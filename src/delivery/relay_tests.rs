@@ -44,6 +44,15 @@ struct Bench {
     room: RoomId,
 }
 
+/// Somebody receives the room live from revision 4 on.
+fn join(relay: &LocalRelay, user: UserId, room: RoomId, outbox: &Outbox) -> Seat {
+    let seat = relay.register(SessionId::generate(), user, LoginId::generate(), outbox);
+    relay.subscribe(seat, room).unwrap();
+    assert!(relay.admit(seat, room, Revision(4), Sight { from_seq: Seq(1), joined_revision: Revision(1) }));
+    assert_eq!(relay.caught_up(seat, room, Revision(4)), CaughtUp::Live);
+    seat
+}
+
 impl Bench {
     /// A relay with one session that receives a room live from revision 4 on.
     fn new(panics: bool) -> Self {
@@ -63,10 +72,7 @@ impl Bench {
             relays: &relays,
         });
         let (outbox, user, room) = (Outbox::new(max_bytes), UserId::generate(), RoomId::generate());
-        let seat = relay.register(SessionId::generate(), user, LoginId::generate(), &outbox);
-        relay.subscribe(seat, room).unwrap();
-        assert!(relay.admit(seat, room, Revision(4), Sight { from_seq: Seq(1), joined_revision: Revision(1) }));
-        assert_eq!(relay.caught_up(seat, room, Revision(4)), CaughtUp::Live);
+        let seat = join(&relay, user, room, &outbox);
         Self { relay, feeds, relays, outbox, seat, user, room }
     }
 
@@ -122,6 +128,27 @@ async fn an_outbox_that_is_emptied_is_not_closed_for_what_comes_at_once() {
     assert_eq!(bench.outbox.closed(), None);
     assert!(bytes.get() > 2 * TURN, "more than it holds at once: {}", bytes.get());
     reading.abort();
+}
+
+#[actix::test]
+async fn a_crowd_has_its_turn_in_parts_and_others_of_the_thread_between_them() {
+    let bench = Bench::new(false);
+    let outboxes: Vec<Outbox> = (0..4 * AT_ONCE).map(|_| Outbox::new(10_000)).collect();
+    for outbox in &outboxes {
+        join(&bench.relay, UserId::generate(), bench.room, outbox);
+    }
+    assert_eq!(bench.deliver(bench.room, 4, 5), Ok(()));
+    assert_eq!(bench.deliver(bench.room, 5, 6), Ok(()));
+    let (mut have, mut parts) = (0, 0);
+    while have < outboxes.len() {
+        tokio::task::yield_now().await;
+        let now = outboxes.iter().filter(|outbox| outbox.waiting_bytes() > 0).count();
+        assert!(now - have <= AT_ONCE, "{} in one turn", now - have);
+        parts += usize::from(now > have);
+        have = now;
+    }
+    assert!(parts >= 4);
+    assert_eq!(bench.settled().await, Some(Revision(6)), "the one behind it comes when all have it");
 }
 
 #[actix::test]

@@ -7,9 +7,9 @@
 
 use super::envelope::{Ending, Envelope};
 use super::ephemeral::Ephemeral;
+use super::feed::{Feed, Subscription};
 use super::handle::{Logins, Revocation};
 use super::outbox::Outbox;
-use super::tail::Tail;
 use crate::domain::fault::{Close, Fault};
 use crate::domain::ids::{LoginId, RoomId, SessionId, UserId};
 use crate::domain::order::{Revision, Seq};
@@ -46,7 +46,7 @@ pub enum CaughtUp {
 }
 
 /// What came of an envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Appended {
     /// It went to the outboxes.
     To {
@@ -54,6 +54,13 @@ pub(super) enum Appended {
         count: usize,
         /// The attachment, if its endings left nobody who wants the room: the room must be told.
         unused: Option<u64>,
+    },
+    /// It went to those whose deed it is. Too many others are left to have it in one turn of the thread.
+    Begun {
+        /// How many took it.
+        count: usize,
+        /// Who is left, to have it by [`State::append_to`]; then it is to be ended by [`State::end_append`], before anything else is appended.
+        rest: Vec<Seat>,
     },
     /// Known before.
     Repeat,
@@ -88,6 +95,7 @@ pub(super) struct State {
     pub(super) watchers: HashMap<UserId, Vec<Seat>>,
     last_seat: u64,
     last_attachment: u64,
+    crowded: bool,
 }
 
 #[derive(Debug)]
@@ -102,35 +110,6 @@ pub(super) struct Seated {
     hidden: Hidden,
     pub(super) device: DeviceState,
     pub(super) watches: Vec<UserId>,
-}
-
-/// One room as this thread receives it.
-#[derive(Debug)]
-struct Feed {
-    attachment: u64,
-    /// The last revision appended, or the base it is appended to: the room's head as an attachment was told it. `None` before either;
-    /// then nobody is live, and whatever is missing is read by those who catch up.
-    last: Option<Revision>,
-    /// A refill was asked for and has not come.
-    asked: bool,
-    subscriptions: HashMap<Seat, Subscription>,
-    /// How many of them are not live.
-    catching_up: usize,
-    /// What was appended while some were not live; empty when all are.
-    tail: Tail,
-}
-
-#[derive(Debug)]
-struct Subscription {
-    outbox: Outbox,
-    from_seq: Seq,
-    hidden: Hidden,
-    joined: Revision,
-    /// While the room's answer is awaited: the newest joining of the person that was seen. An older answer admits nobody.
-    rejoined: Revision,
-    /// Live: revisions up to here are known to the client. Catching up: the newest head seen (I6).
-    at: Revision,
-    live: bool,
 }
 
 impl State {
@@ -262,13 +241,31 @@ impl State {
         for ending in envelope.endings().iter().filter(|ending| !ending.shown) {
             self.end(envelope.room(), *ending);
         }
-        // Whose deed it is waits for the answer: woken first, they are not behind ten thousand others.
         let doers = envelope.people().iter().filter_map(|user| self.people.get(user)).flatten();
-        let count = self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.fan_out(envelope, doers));
+        let (count, rest) = self.rooms.get_mut(&envelope.room()).map_or((0, Vec::new()), |feed| feed.fan_out(envelope, doers));
+        self.crowded = !rest.is_empty();
+        if self.crowded {
+            return Appended::Begun { count, rest };
+        }
+        Appended::To { count, unused: self.end_append(envelope) }
+    }
+
+    /// Appends an envelope that was begun to some of those who were left; how many took it. Whoever has gone or has it already is passed over.
+    pub(super) fn append_to(&mut self, envelope: &Envelope, seats: &[Seat]) -> usize {
+        self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.append_to(envelope, seats))
+    }
+
+    /// Everybody has the envelope: what ends with it ends. The attachment, if that left nobody who wants the room.
+    pub(super) fn end_append(&mut self, envelope: &Envelope) -> Option<u64> {
         for ending in envelope.endings().iter().filter(|ending| ending.shown) {
             self.end(envelope.room(), *ending);
         }
-        Appended::To { count, unused: self.drop_if_unused(envelope.room()) }
+        self.drop_if_unused(envelope.room())
+    }
+
+    /// Whether the last envelope goes to more sessions than have it in one turn of the thread: who is woken now is not to wait for the others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     /// Offers something of the moment to everybody who is live in its room; how many took it.
@@ -405,68 +402,6 @@ impl State {
             self.rooms.remove(&room);
             attachment
         })
-    }
-}
-
-impl Subscription {
-    /// Whether it took it: only once, and only where it is live.
-    fn append(&mut self, envelope: &Envelope) -> bool {
-        if self.at >= envelope.to() {
-            return false;
-        }
-        self.at = envelope.to();
-        self.live && self.outbox.push(envelope.frame_for(self.from_seq, &self.hidden))
-    }
-}
-
-impl Feed {
-    fn new(attachment: u64) -> Self {
-        let subscriptions = HashMap::with_capacity(1);
-        Self { attachment, last: None, asked: false, subscriptions, catching_up: 0, tail: Tail::default() }
-    }
-
-    /// Adds a subscription that catches up, in the place of an earlier one.
-    fn put(&mut self, seat: Seat, subscription: Subscription) {
-        self.catching_up += 1;
-        if self.subscriptions.insert(seat, subscription).is_some_and(|earlier| !earlier.live) {
-            self.one_less_catches_up();
-        }
-    }
-
-    fn remove(&mut self, seat: Seat) -> Option<Subscription> {
-        let subscription = self.subscriptions.remove(&seat)?;
-        if !subscription.live {
-            self.one_less_catches_up();
-        }
-        Some(subscription)
-    }
-
-    fn one_less_catches_up(&mut self) {
-        self.catching_up = self.catching_up.saturating_sub(1);
-        if self.catching_up == 0 {
-            self.tail = Tail::default();
-        }
-    }
-
-    fn note_head(&mut self, head: Revision) {
-        for subscription in self.subscriptions.values_mut().filter(|subscription| !subscription.live) {
-            subscription.at = subscription.at.max(head);
-        }
-    }
-
-    /// The hot path: one reference to the shared bytes for each live subscription; to these seats first. How many took it.
-    fn fan_out<'a>(&mut self, envelope: &Arc<Envelope>, first: impl Iterator<Item = &'a Seat>) -> usize {
-        if self.catching_up > 0 {
-            self.tail.keep(envelope);
-        }
-        let mut count = 0;
-        for seat in first {
-            count += self.subscriptions.get_mut(seat).map_or(0, |subscription| usize::from(subscription.append(envelope)));
-        }
-        for subscription in self.subscriptions.values_mut() {
-            count += usize::from(subscription.append(envelope));
-        }
-        count
     }
 }
 

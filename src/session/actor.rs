@@ -154,9 +154,11 @@ impl Session {
     }
 
     /// Whether what waits is written in the next turn only. A committed post reaches its sender twice, as an event and as a reply; the reply is often
-    /// a step behind, in the same round of this thread. Waiting for the end of the round makes one write of two.
+    /// a step behind, in the same round of this thread. Waiting for the end of the round makes one write of two. Not where the round is long.
     fn holds_back(&mut self, cx: &mut std::task::Context<'_>) -> bool {
-        let expects = self.core.stage == Stage::Open && self.core.open.as_ref().is_some_and(|open| open.in_flight > 0);
+        let expects = self.core.stage == Stage::Open
+            && self.core.open.as_ref().is_some_and(|open| open.in_flight > 0)
+            && !self.core.thread.shared.relay.is_crowded();
         self.held_back = expects && !self.held_back && self.core.outbox.waiting_bytes() > 0;
         if self.held_back {
             cx.waker().wake_by_ref();
