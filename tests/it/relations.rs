@@ -168,3 +168,22 @@ async fn a_block_holds_over_a_restart_and_in_a_room_that_slept() {
     unblock(&ann, &bob).await;
     bob.say(&room, "thanks").await;
 }
+
+#[tokio::test]
+async fn what_is_gone_is_kept_for_as_many_changes_as_a_device_may_miss() {
+    let server = Server::start_with(&[("resume.max_changes", "2")]).await;
+    let [ann, bob, cem] = three(&server).await;
+    let room = ann.make_room("Kitchen", "public").await;
+    let rows = async |table| server.database.rows(server.folder.path(), table).await;
+    for other in [&bob, &cem] {
+        ann.put(&format!("me/mutes/{}", other.id), Value::Null).await.ok();
+        ann.delete(&format!("me/mutes/{}", other.id)).await.ok();
+    }
+    assert_eq!(rows("relations").await, 1, "the last one that was taken back");
+    for draft in [format!("me/drafts/{room}"), format!("me/drafts/{}", bob.make_room("Hall", "public").await)] {
+        ann.put(&format!("rooms/{}/members/me", draft.trim_start_matches("me/drafts/")), Value::Null).await.ok();
+        ann.put(&draft, json!({"text": "so far"})).await.ok();
+        ann.delete(&draft).await.ok();
+    }
+    assert_eq!(rows("drafts").await, 1, "the last one that was thrown away");
+}

@@ -39,6 +39,30 @@ impl Database {
         }
     }
 
+    /// How many rows a table has.
+    pub async fn rows(&self, folder: &Path, table: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Rows {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+
+        match self {
+            Self::Sqlite => {
+                let path = folder.join("hubbub.sqlite");
+                let mut connection = SqliteConnection::establish(path.to_str().expect("a path")).expect("the file opens");
+                let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
+                diesel::RunQueryDsl::get_result::<Rows>(query, &mut connection).expect("the table is there").n
+            }
+            Self::Mysql { server, name } => {
+                let mut connection =
+                    AsyncMysqlConnection::establish(&format!("{server}/{name}")).await.expect("the server answers");
+                let query = diesel::sql_query(format!("SELECT COUNT(*) AS n FROM {table}"));
+                query.get_result::<Rows>(&mut connection).await.expect("the table is there").n
+            }
+        }
+    }
+
     /// Ends every connection to it, in whatever it is doing; how many. Of a file nobody can end any.
     pub async fn kill_connections(&self) -> usize {
         #[derive(diesel::QueryableByName)]
