@@ -2,6 +2,7 @@
 //! `notify.check`, because what a room says may be lost; the queue itself is in the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Supervised, WrapFuture};
 
@@ -9,6 +10,10 @@ use super::work::Parts;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
+
+/// From the first message that may notify somebody until the work begins: its author has the answer by then, and of what comes with it more is done
+/// together.
+const GATHERS: Duration = Duration::from_millis(10);
 
 /// Starts the notifier below `supervisor` on the current arbiter.
 pub fn start(supervisor: &Supervisor, policy: RestartPolicy, parts: Parts) {
@@ -44,6 +49,7 @@ async fn work(parts: Arc<Parts>) {
         }
         // Whichever comes first.
         tokio::time::timeout(parts.settings.check, parts.notify.next_queued()).await.ok();
+        tokio::time::sleep(GATHERS).await;
     }
 }
 

@@ -50,7 +50,10 @@ pub struct Parts {
 
 /// So many times as long as a part of a large room took, nobody else of it is told: ten thousand people hear of one message within seconds, and
 /// meanwhile posts have the processor and the store nearly for themselves.
-const PAUSE: u32 = 4;
+const PAUSE: u32 = 2;
+
+/// How long what is written yields to posts that wait to be stored.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A message and some of those who may have to be notified of it; none, if it is gone.
 type Found = (Job, Option<(Said, Chunk)>);
@@ -71,7 +74,7 @@ impl Parts {
                 // It would fail again: the others come first.
                 (Err(refusal), [job]) if !refusal.fault.row().retry => {
                     tracing::error!(room = %job.room, seq = job.seq.0, fault = refusal.fault.row().code, "cannot notify of a message");
-                    self.write(*job, Postpone { job: *job, now: self.clock.now() }).await?;
+                    self.write(Postpone { job: *job, now: self.clock.now() }).await?;
                     break;
                 }
                 (Err(refusal), _) if !refusal.fault.row().retry => at_once = 1,
@@ -127,13 +130,13 @@ impl Parts {
                 }
                 None => {
                     let back = TakeBack { job, people_max: self.settings.chunk, now };
-                    progress = progress.max(Progress::after(self.announced(job, back).await? >= self.settings.chunk));
+                    progress = progress.max(Progress::after(self.announced(back).await? >= self.settings.chunk));
                 }
             }
         }
-        if let Some(first) = parts.first() {
-            let (job, more) = (first.job, parts.iter().any(|part| part.next.is_some()));
-            self.announced(job, write::Notify { parts, now }).await?;
+        if !parts.is_empty() {
+            let more = parts.iter().any(|part| part.next.is_some());
+            self.announced(write::Notify { parts, now }).await?;
             let now = self.clock.now();
             for said_at in ends {
                 metrics::histogram!(names::NOTIFY_SECONDS).record((now - said_at).to_std().unwrap_or_default());
@@ -166,16 +169,17 @@ impl Parts {
     }
 
     /// How many people heard of it.
-    async fn announced(&self, job: Job, operation: impl Operation<Output = News>) -> Result<usize, Refusal> {
-        let news = self.write(job, operation).await?;
+    async fn announced(&self, operation: impl Operation<Output = News>) -> Result<usize, Refusal> {
+        let news = self.write(operation).await?;
         let count = news.len();
         metrics::counter!(names::NOTIFICATIONS).increment(news.iter().map(|(_, changes)| changes.items.len() as u64).sum());
         self.relays.announce_user_changes(news);
         Ok(count)
     }
 
-    async fn write<O: Operation>(&self, job: Job, operation: O) -> Result<O::Output, Refusal> {
-        let written = self.persistence.run_in_background(Key::Room(job.room), operation);
+    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
+        // Not the room's own key: posts to it would wait behind this.
+        let written = self.persistence.run_after(PATIENCE, Key::User(nobody()), operation);
         written.await.unwrap_or_else(|_dropped| Err(Fault::Unavailable.into()))
     }
 

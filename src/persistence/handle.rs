@@ -122,9 +122,14 @@ impl Persistence {
     /// The same for what nobody waits for and what is as good a little later: it is carried out when nothing else waits in its queue. Where
     /// something always does, it yields for [`PATIENCE`] commit deadlines and then has its turn like any other.
     pub fn run_in_background<O: Operation>(&self, key: Key, operation: O) -> Answer<Result<O::Output, Refusal>> {
+        self.run_after(self.commit_deadline * PATIENCE, key, operation)
+    }
+
+    /// The same where `patience` is how long it yields.
+    pub fn run_after<O: Operation>(&self, patience: Duration, key: Key, operation: O) -> Answer<Result<O::Output, Refusal>> {
         let (reply_to, answer) = reply();
         let job = Box::new(OperationJob::new(operation, reply_to));
-        let yields_until = Instant::now() + self.commit_deadline * PATIENCE;
+        let yields_until = Instant::now() + patience;
         let kind = Kind::Background { yields_until: yields_until.into_std() };
         self.submit(key, kind, (1, 0), yields_until + self.commit_deadline, Work::Operation(job));
         answer
