@@ -1,7 +1,7 @@
 //! One room on one thread: who receives it, and the fan-out to them.
 //!
 //! Neighbours: [`super::state`] keeps the feeds of its thread. Invariants: a subscription is appended each revision once, and only while it is live;
-//! no more sessions are woken in one turn of the thread than [`AT_ONCE`], so that others on it are not behind ten thousand writes.
+//! of a crowd no more sessions are woken in one turn of the thread than [`AT_ONCE`], so that others on it are not behind ten thousand writes.
 //! Must not know: people, threads.
 
 use super::envelope::Envelope;
@@ -10,7 +10,8 @@ use super::state::Seat;
 use super::tail::Tail;
 use crate::domain::order::{Revision, Seq};
 use crate::policy::Hidden;
-use std::collections::HashMap;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Sessions that are woken in one turn. Each then writes to its socket, 10 to 20 us: what else the thread has to do waits a few milliseconds.
@@ -46,13 +47,13 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Whether it took it: only once, and only where it is live.
-    pub(super) fn append(&mut self, envelope: &Envelope) -> bool {
+    /// What an envelope is to it, where it is live and does not have it yet.
+    fn next(&mut self, envelope: &Envelope) -> Option<Bytes> {
         if self.at >= envelope.to() {
-            return false;
+            return None;
         }
         self.at = envelope.to();
-        self.live && self.outbox.push(envelope.frame_for(self.from_seq, &self.hidden))
+        self.live.then(|| envelope.frame_for(self.from_seq, &self.hidden))
     }
 }
 
@@ -92,24 +93,52 @@ impl Feed {
     }
 
     /// The hot path: one reference to the shared bytes for each live subscription; to these seats first, as who has done it waits for the answer.
-    /// How many took it, and who is left: nobody, unless everybody is more than fit one turn of the thread.
-    pub(super) fn fan_out<'a>(&mut self, envelope: &Arc<Envelope>, first: impl Iterator<Item = &'a Seat>) -> (usize, Vec<Seat>) {
+    /// How many took it. Of a crowd only those are woken, the others by and by.
+    pub(super) fn fan_out<'a>(
+        &mut self,
+        envelope: &Arc<Envelope>,
+        first: impl Iterator<Item = &'a Seat>,
+        unwoken: &mut Unwoken,
+    ) -> usize {
         if self.catching_up > 0 {
             self.tail.keep(envelope);
         }
-        let mut count = self.append_to(envelope, first);
-        if self.subscriptions.len() > AT_ONCE {
-            return (count, self.subscriptions.keys().copied().collect());
+        let mut count = 0;
+        for seat in first {
+            let Some(subscription) = self.subscriptions.get_mut(seat) else { continue };
+            let frame = subscription.next(envelope);
+            count += frame.map_or(0, |frame| usize::from(subscription.outbox.push(frame)));
         }
+        let is_crowd = self.subscriptions.len() > AT_ONCE;
         for subscription in self.subscriptions.values_mut() {
-            count += usize::from(subscription.append(envelope));
+            let Some(frame) = subscription.next(envelope) else { continue };
+            let outbox = &subscription.outbox;
+            count += usize::from(if is_crowd { unwoken.push(outbox, frame) } else { outbox.push(frame) });
         }
-        (count, Vec::new())
+        count
+    }
+}
+
+/// Outboxes that hold something their sessions are still to be woken for, each once.
+#[derive(Debug, Default)]
+pub(super) struct Unwoken(VecDeque<Outbox>);
+
+impl Unwoken {
+    fn push(&mut self, outbox: &Outbox, frame: Bytes) -> bool {
+        if outbox.begin_to_wait() {
+            self.0.push_back(outbox.clone());
+        }
+        outbox.push_unwoken(frame)
     }
 
-    /// Appends to those of these seats who are still here; how many took it.
-    pub(super) fn append_to<'a>(&mut self, envelope: &Envelope, seats: impl IntoIterator<Item = &'a Seat>) -> usize {
-        let mut append = |seat: &Seat| self.subscriptions.get_mut(seat).is_some_and(|subscription| subscription.append(envelope));
-        seats.into_iter().filter(|seat| append(seat)).count()
+    /// Wakes as many as fit one turn of the thread; whether there were any.
+    pub(super) fn wake_some(&mut self) -> bool {
+        let count = self.0.len().min(AT_ONCE);
+        self.0.drain(..count).for_each(|outbox| outbox.wake());
+        count > 0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

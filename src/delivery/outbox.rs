@@ -43,6 +43,8 @@ struct State {
     close: Option<Close>,
     notes: Notes,
     waker: Option<Waker>,
+    /// Somebody will wake it, so it needs no other who does.
+    to_be_woken: bool,
 }
 
 /// What a relay tells a session besides frames.
@@ -89,6 +91,7 @@ impl Outbox {
             close: None,
             notes: Notes::default(),
             waker: None,
+            to_be_woken: false,
         })))
     }
 
@@ -96,20 +99,28 @@ impl Outbox {
     /// nothing happens. Says whether the frame was taken.
     pub fn push(&self, frame: Bytes) -> bool {
         let mut state = self.0.borrow_mut();
-        if state.close.is_some() {
-            return false;
-        }
-        // One frame alone is always taken: it was bounded by whoever made it.
-        let fits = state.frames.is_empty() || state.bytes + frame.len() <= state.max_bytes || faults::hit("outbox.unbounded");
-        if fits {
-            state.add(frame);
-        } else {
-            metrics::counter!(names::SLOW_CONSUMERS).increment(1);
-            state.drop_waiting();
-            state.end(Close::SlowConsumer);
-        }
+        let taken = state.take(frame);
         state.wake();
-        fits
+        taken
+    }
+
+    /// The same without waking anybody, for whoever has [begun to wait](Outbox::begin_to_wait) and will [wake](Outbox::wake).
+    pub(super) fn push_unwoken(&self, frame: Bytes) -> bool {
+        self.0.borrow_mut().take(frame)
+    }
+
+    /// Somebody will wake it later. False: that was so already.
+    pub(super) fn begin_to_wait(&self) -> bool {
+        !std::mem::replace(&mut self.0.borrow_mut().to_be_woken, true)
+    }
+
+    /// Wakes it, if anything is left to be written.
+    pub(super) fn wake(&self) {
+        let mut state = self.0.borrow_mut();
+        state.to_be_woken = false;
+        if !state.frames.is_empty() {
+            state.wake();
+        }
     }
 
     /// Adds a frame that may be lost: only where half of the outbox stays free for what may not. Says whether it was taken.
@@ -236,6 +247,22 @@ impl Outbox {
 }
 
 impl State {
+    fn take(&mut self, frame: Bytes) -> bool {
+        if self.close.is_some() {
+            return false;
+        }
+        // One frame alone is always taken: it was bounded by whoever made it.
+        let fits = self.frames.is_empty() || self.bytes + frame.len() <= self.max_bytes || faults::hit("outbox.unbounded");
+        if fits {
+            self.add(frame);
+        } else {
+            metrics::counter!(names::SLOW_CONSUMERS).increment(1);
+            self.drop_waiting();
+            self.end(Close::SlowConsumer);
+        }
+        fits
+    }
+
     fn add(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);

@@ -9,7 +9,6 @@
 //! Must not know: sessions as actors, rooms, the store.
 
 use super::envelope::Envelope;
-use super::feed::AT_ONCE;
 use super::feeds::Feeds;
 use super::handle::{
     Deliver, EphemeralsWait, HeadIs, Lane, LastAppended, Publish, RelayHandle, Relays, Seats, Signal, SignalsWait, StreamsAre,
@@ -71,6 +70,7 @@ impl LocalRelay {
             own: Rc::clone(&own),
             turn_bytes: start.turn_bytes,
             appended: 0,
+            waking: false,
             feeds: start.feeds,
             tally: Rc::clone(&tally),
         };
@@ -158,7 +158,7 @@ impl LocalRelay {
         self.state.borrow_mut().stream_sent(seat, to);
     }
 
-    /// Whether what was appended last goes to so many sessions that a turn of all of them takes long.
+    /// Whether so many sessions are to be woken that a turn of all of them takes long.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
         self.state.borrow().is_crowded()
@@ -180,6 +180,8 @@ pub(super) struct Relay {
     turn_bytes: usize,
     /// Bytes of envelopes since the sockets had a turn.
     appended: usize,
+    /// A crowd is being woken.
+    waking: bool,
     feeds: Arc<dyn Feeds>,
     tally: Rc<Tally>,
 }
@@ -190,7 +192,8 @@ impl Actor for Relay {
 
 impl Supervised for Relay {
     fn restarting(&mut self, _: &mut Context<Self>) {
-        // Any list may be half changed: none is kept.
+        // Any list may be half changed: none is kept. Nor is anything that the actor was about.
+        self.waking = false;
         self.state.borrow_mut().close_all(Close::Restarted);
     }
 }
@@ -201,12 +204,25 @@ impl Handler<Queued<Deliver>> for Relay {
     fn handle(&mut self, message: Queued<Deliver>, ctx: &mut Context<Self>) {
         faults::panic_point("relay.panic");
         let Deliver(envelope) = message.open();
-        self.append(&envelope, ctx);
+        self.append(&envelope);
         self.take_signals();
         if self.appended >= self.turn_bytes {
             self.appended = 0;
             // What was woken by the appending runs before the next message is taken.
-            ctx.wait(tokio::task::yield_now().into_actor(self));
+            ctx.wait(wake_crowds(Rc::clone(&self.state)).into_actor(self));
+        } else if !self.waking && self.state.borrow().is_crowded() {
+            self.waking = true;
+            ctx.spawn(wake_crowds(Rc::clone(&self.state)).into_actor(self).map(|(), relay, _| relay.waking = false));
+        }
+    }
+}
+
+/// Wakes all who are to be woken, some at a time, and what else the thread has to do has its turn between; those woken last run before it ends.
+async fn wake_crowds(state: Rc<RefCell<State>>) {
+    loop {
+        tokio::task::yield_now().await;
+        if !state.borrow_mut().wake_some() {
+            return;
         }
     }
 }
@@ -313,7 +329,7 @@ impl Handler<Queued<EphemeralsWait>> for Relay {
 }
 
 impl Relay {
-    fn append(&mut self, envelope: &Arc<Envelope>, ctx: &mut Context<Self>) {
+    fn append(&mut self, envelope: &Arc<Envelope>) {
         if faults::hit("relay.drop_envelope") {
             return;
         }
@@ -321,37 +337,20 @@ impl Relay {
         self.tally.envelopes.add(1);
         let appended = self.state.borrow_mut().append(envelope);
         match appended {
-            Appended::To { count, unused } => self.count(envelope, count, unused),
-            Appended::Begun { count, rest } => self.append_rest(Arc::clone(envelope), count, rest, ctx),
+            Appended::To { count, unused } => {
+                self.tally.deliveries.add(count);
+                self.tally.delivery_seconds.record(envelope.age());
+                if count > 0 {
+                    self.appended += envelope.frame().len();
+                }
+                if let Some(attachment) = unused {
+                    self.report(|feeds, own| feeds.unwanted(own, room, attachment));
+                }
+            }
             Appended::Repeat => {}
             Appended::Gap { after, ask: true } => self.ask_again(room, after),
             Appended::Gap { ask: false, .. } => {}
             Appended::Unwanted => self.decline(room),
-        }
-    }
-
-    /// To some at a time, and what else the thread has to do has its turn between; no other message is taken until all have it.
-    fn append_rest(&self, envelope: Arc<Envelope>, mut count: usize, rest: Vec<Seat>, ctx: &mut Context<Self>) {
-        let state = Rc::clone(&self.state);
-        let append = async move {
-            for some in rest.chunks(AT_ONCE) {
-                tokio::task::yield_now().await;
-                count += state.borrow_mut().append_to(&envelope, some);
-            }
-            let unused = state.borrow_mut().end_append(&envelope);
-            (envelope, count, unused)
-        };
-        ctx.wait(append.into_actor(self).map(|(envelope, count, unused), relay, _| relay.count(&envelope, count, unused)));
-    }
-
-    fn count(&mut self, envelope: &Envelope, count: usize, unused: Option<u64>) {
-        self.tally.deliveries.add(count);
-        self.tally.delivery_seconds.record(envelope.age());
-        if count > 0 {
-            self.appended += envelope.frame().len();
-        }
-        if let Some(attachment) = unused {
-            self.report(|feeds, own| feeds.unwanted(own, envelope.room(), attachment));
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::envelope::{Ending, Envelope};
 use super::ephemeral::Ephemeral;
-use super::feed::{Feed, Subscription};
+use super::feed::{Feed, Subscription, Unwoken};
 use super::handle::{Logins, Revocation};
 use super::outbox::Outbox;
 use crate::domain::fault::{Close, Fault};
@@ -46,7 +46,7 @@ pub enum CaughtUp {
 }
 
 /// What came of an envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Appended {
     /// It went to the outboxes.
     To {
@@ -54,13 +54,6 @@ pub(super) enum Appended {
         count: usize,
         /// The attachment, if its endings left nobody who wants the room: the room must be told.
         unused: Option<u64>,
-    },
-    /// It went to those whose deed it is. Too many others are left to have it in one turn of the thread.
-    Begun {
-        /// How many took it.
-        count: usize,
-        /// Who is left, to have it by [`State::append_to`]; then it is to be ended by [`State::end_append`], before anything else is appended.
-        rest: Vec<Seat>,
     },
     /// Known before.
     Repeat,
@@ -95,7 +88,7 @@ pub(super) struct State {
     pub(super) watchers: HashMap<UserId, Vec<Seat>>,
     last_seat: u64,
     last_attachment: u64,
-    crowded: bool,
+    unwoken: Unwoken,
 }
 
 #[derive(Debug)]
@@ -242,30 +235,22 @@ impl State {
             self.end(envelope.room(), *ending);
         }
         let doers = envelope.people().iter().filter_map(|user| self.people.get(user)).flatten();
-        let (count, rest) = self.rooms.get_mut(&envelope.room()).map_or((0, Vec::new()), |feed| feed.fan_out(envelope, doers));
-        self.crowded = !rest.is_empty();
-        if self.crowded {
-            return Appended::Begun { count, rest };
-        }
-        Appended::To { count, unused: self.end_append(envelope) }
-    }
-
-    /// Appends an envelope that was begun to some of those who were left; how many took it. Whoever has gone or has it already is passed over.
-    pub(super) fn append_to(&mut self, envelope: &Envelope, seats: &[Seat]) -> usize {
-        self.rooms.get_mut(&envelope.room()).map_or(0, |feed| feed.append_to(envelope, seats))
-    }
-
-    /// Everybody has the envelope: what ends with it ends. The attachment, if that left nobody who wants the room.
-    pub(super) fn end_append(&mut self, envelope: &Envelope) -> Option<u64> {
+        let feed = self.rooms.get_mut(&envelope.room());
+        let count = feed.map_or(0, |feed| feed.fan_out(envelope, doers, &mut self.unwoken));
         for ending in envelope.endings().iter().filter(|ending| ending.shown) {
             self.end(envelope.room(), *ending);
         }
-        self.drop_if_unused(envelope.room())
+        Appended::To { count, unused: self.drop_if_unused(envelope.room()) }
     }
 
-    /// Whether the last envelope goes to more sessions than have it in one turn of the thread: who is woken now is not to wait for the others.
+    /// Wakes some of a crowd that was appended to; whether there were any.
+    pub(super) fn wake_some(&mut self) -> bool {
+        self.unwoken.wake_some()
+    }
+
+    /// Whether a crowd is still to be woken: who has work now is not to wait for it.
     pub(super) fn is_crowded(&self) -> bool {
-        self.crowded
+        !self.unwoken.is_empty()
     }
 
     /// Offers something of the moment to everybody who is live in its room; how many took it.

@@ -85,14 +85,7 @@ impl Bench {
 
     fn append(&mut self, from: u64, to: u64, items: Vec<Item>) -> Appended {
         let changes = Changes { room: self.room, from: Revision(from), to: Revision(to), items };
-        let envelope = Arc::new(Envelope::new(changes));
-        match self.state.append(&envelope) {
-            Appended::Begun { count, rest } => {
-                let count = count + self.state.append_to(&envelope, &rest);
-                Appended::To { count, unused: self.state.end_append(&envelope) }
-            }
-            appended => appended,
-        }
+        self.state.append(&Arc::new(Envelope::new(changes)))
     }
 
     fn member(&self, user: UserId, state: MemberState, joined: u64, revision: u64) -> Item {
@@ -426,7 +419,7 @@ proptest! {
                     bench.say(after.0, from);
                     bench.say(from, from + length);
                 }
-                Appended::To { .. } | Appended::Begun { .. } | Appended::Repeat => {}
+                Appended::To { .. } | Appended::Repeat => {}
                 Appended::Unwanted => prop_assert!(false, "somebody wants it"),
             }
             last = last.max(from + length);
