@@ -103,6 +103,7 @@ async fn threads_keywords_direct_messages_and_rooms_of_which_one_wants_everythin
     reply(ann, room, 1, "to those who follow").await;
     bob.patch("me/preferences", json!({"keywords": ["Green Tea"]})).await.ok();
     ann.say(room, "green tea!").await;
+    up_to(bob, ("keyword", 5)).await;
     cem.put(&format!("rooms/{room}/preferences"), json!({"notify": "all"})).await.ok();
     ann.say(room, "everything").await;
     ann.say(room, "@room").await;
