@@ -15,7 +15,7 @@ pub struct Notify {
     /// How long they are kept.
     #[serde(deserialize_with = "duration")]
     pub keep: Duration,
-    /// People looked at together.
+    /// About so many people are looked at together.
     pub chunk: usize,
     /// How often the queue is looked at without being told.
     #[serde(deserialize_with = "duration")]

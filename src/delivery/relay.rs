@@ -2,7 +2,8 @@
 //!
 //! Purpose: an actor takes what other threads send and applies it to the [`State`] that the sessions of its thread use directly through
 //! [`LocalRelay`]. All that one poll of the actor appends wakes each outbox once, so that a socket gets many frames in one write; after
-//! so many bytes the sockets have a turn, so that an outbox is never full only because nobody could empty it (I4).
+//! so many bytes the sockets have a turn, so that an outbox is never full only because nobody could empty it (I4). Of a crowd some are woken
+//! at a time, and what else the thread has to do has its turn between.
 //!
 //! Neighbours: [`super::handle`] is its outside; [`Feeds`] are the rooms, as far as a relay knows them.
 //! Class: permanent. After a panic the thread's outboxes close as *restarted* and the clients resume (I8).
