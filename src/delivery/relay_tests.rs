@@ -147,10 +147,20 @@ async fn turn(outbox: Outbox, turns: Rc<std::cell::Cell<usize>>) {
     .await
 }
 
+/// The most who had a turn between two turns of something else on the thread. Not asked of the test itself: the runtime polls that after every 61 tasks
+/// whoever waits, so it would see parts where there are none.
+async fn longest_wait(turns: Rc<std::cell::Cell<usize>>, longest: Rc<std::cell::Cell<usize>>) {
+    loop {
+        let before = turns.get();
+        tokio::task::yield_now().await;
+        longest.set(longest.get().max(turns.get() - before));
+    }
+}
+
 #[actix::test]
 async fn a_crowd_has_its_turn_in_parts_and_others_of_the_thread_between_them() {
     let bench = Bench::new(false);
-    let turns = Rc::new(std::cell::Cell::new(0));
+    let [turns, longest] = [(); 2].map(|()| Rc::new(std::cell::Cell::new(0)));
     let crowd = 4 * AT_ONCE;
     for _ in 0..crowd {
         let outbox = Outbox::new(10_000);
@@ -158,17 +168,18 @@ async fn a_crowd_has_its_turn_in_parts_and_others_of_the_thread_between_them() {
         actix::spawn(turn(outbox, Rc::clone(&turns)));
     }
     tokio::task::yield_now().await;
+    let bystander = actix::spawn(longest_wait(Rc::clone(&turns), Rc::clone(&longest)));
     // The second reaches the limit of a turn.
     for (round, number) in [(1, 4), (2, 5), (3, 6)] {
         assert_eq!(bench.deliver(bench.room, number, number + 1), Ok(()));
-        let mut before = turns.get();
         while turns.get() < round * crowd {
             tokio::task::yield_now().await;
-            assert!(turns.get() - before <= AT_ONCE, "{} in one turn", turns.get() - before);
-            before = turns.get();
         }
+        let longest = longest.take();
+        assert!((1..=AT_ONCE).contains(&longest), "{longest} between two turns of a bystander, round {round}");
     }
     assert_eq!(bench.settled().await, Some(Revision(7)));
+    bystander.abort();
 }
 
 #[actix::test]
