@@ -76,6 +76,7 @@ impl Handler<Queued<Reported>> for Reader {
     type Result = ();
 
     fn handle(&mut self, message: Queued<Reported>, ctx: &mut Context<Self>) {
+        faults::panic_point("reading.panic");
         let reported = message.open();
         let (user, report) = (reported.user, reported.report());
         let due = self.gathering.add(user, report, reported.waiter, now());

@@ -253,6 +253,15 @@ pub const ALL: &[Drill] = &[
         Struck::Refused
     ),
     talk_panic_drill!("talk-panic-relay", "a panic in a relay", "relay.panic", Some("relay"), Struck::Closed),
+    talk_panic_drill!("talk-panic-reading", "a panic in the reader", "reading.panic", Some("reading"), Struck::Nobody),
+    talk_panic_drill!("talk-panic-notify", "a panic in the notifier", "notify.panic", Some("notify"), Struck::Nobody),
+    talk_panic_drill!(
+        "talk-panic-moderation",
+        "a panic in the moderation keeper",
+        "moderation.panic",
+        Some("moderation"),
+        Struck::Nobody
+    ),
     Drill {
         name: "talk-locked",
         about: "another process holds SQLite's write lock",
