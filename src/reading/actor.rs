@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::UserId;
 use crate::domain::reading::ReadMark;
+use crate::faults;
 use crate::supervision::mailbox::Queued;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
