@@ -121,6 +121,12 @@ impl Mentions {
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && !self.room && !self.online
     }
+
+    /// Of the people named those alone who are members.
+    #[must_use]
+    pub fn among(&self, is_member: impl Fn(UserId) -> bool) -> Self {
+        Self { users: self.users.iter().copied().filter(|user| is_member(*user)).collect(), ..*self }
+    }
 }
 
 /// A message as stored: the newest state of one row.

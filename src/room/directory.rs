@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix::dev::SendError;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
+use tokio::time::timeout_at;
 
 use super::actor::{RoomActor, Surroundings, Waking};
 use super::ending;
@@ -16,6 +17,7 @@ use super::map::{Map, Pulse, refuse_unsent};
 use super::messages::{
     CompareRelays, Create, Creation, DirectPosted, HeadSeen, PostDirect, PostGroup, Refusable, Wake, or_unknown,
 };
+use super::preparing;
 use super::state::posting::{Answers, Posted};
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::RoomId;
@@ -144,9 +146,32 @@ impl Directory {
     fn post_direct(&self, found: Result<Option<RoomId>, StoreError>, direct: PostDirect, ctx: &mut Context<Self>) {
         match found {
             Ok(Some(room)) => self.post_to(room, direct, ctx),
+            Ok(None) if preparing::is_needed(std::slice::from_ref(&direct.post)) => self.prepare_first(direct, ctx),
             Ok(None) => self.first_direct(direct, ctx),
             Err(error) => direct.owed.settle(Err(error.fault().into())),
         }
+    }
+
+    /// Finds out what must be known of a first message, as a room does of its posts. Nothing comes out of order by that: who posts to
+    /// one person in a row has each answered before the next is asked for.
+    fn prepare_first(&self, mut direct: PostDirect, ctx: &mut Context<Self>) {
+        let (preparing, until) = (self.with.preparing.clone(), direct.deadline);
+        let post = direct.post.clone();
+        let prepared = async move { timeout_at(until, preparing.posts(vec![post])).await };
+        ctx.spawn(prepared.into_actor(self).map(move |prepared, directory, ctx| match prepared {
+            Ok(Ok(mut posts)) => {
+                if let Some(mut post) = posts.pop() {
+                    if let Some(details) = &mut post.details {
+                        let (author, other) = (post.author, direct.other);
+                        details.mentions = details.mentions.among(|user| user == author || user == other);
+                    }
+                    direct.post = post;
+                }
+                directory.first_direct(direct, ctx);
+            }
+            Ok(Err(error)) => direct.owed.settle(Err(error.fault().into())),
+            Err(_late) => direct.owed.settle(Err(Fault::Unavailable.into())),
+        }));
     }
 
     fn first_direct(&self, direct: PostDirect, ctx: &mut Context<Self>) {
@@ -162,7 +187,7 @@ impl Directory {
             other,
             room: RoomId::generate(),
             post: Post { notifies: true, suspicion: suspicion.map(Box::new), ..post.clone() },
-            verdict,
+            verdict: post.verdict.and(verdict),
             now,
             limits,
         };

@@ -38,6 +38,19 @@ async fn a_repeated_first_message_is_one_message() {
 }
 
 #[tokio::test]
+async fn the_first_message_mentions_the_two_of_the_room_and_nobody_else() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let eve = Person::register(&server, "eve").await;
+    let direct = whisper(&ann, &bob.id, "@eve cannot hear us, @bob; nor can @room").await.ok();
+    let message = bob.get(&format!("rooms/{}/messages/1", direct["room"].as_str().expect("a room"))).await.ok();
+    assert_eq!(message["mentions"], json!({"users": [bob.id], "room": true}));
+    let alone = whisper(&ann, &eve.id, "not for @bob").await.ok();
+    let message = eve.get(&format!("rooms/{}/messages/1", alone["room"].as_str().expect("a room"))).await.ok();
+    assert_eq!(message["mentions"], Value::Null);
+}
+
+#[tokio::test]
 async fn nobody_writes_to_themselves_or_to_nobody_and_a_direct_room_is_nobody_elses() {
     let server = Server::start().await;
     let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);

@@ -111,12 +111,8 @@ impl Membership {
     #[must_use]
     pub fn mentioned(&self, by: UserId, mentions: &Mentions, least: Role) -> Mentions {
         let all = may_mention_all(&self.room, self.members.get(&by), least);
-        let is_member = |user: &&UserId| self.members.get(user).is_some_and(Member::is_joined);
-        Mentions {
-            users: mentions.users.iter().filter(is_member).copied().collect(),
-            room: mentions.room && all,
-            online: mentions.online && all,
-        }
+        let among = mentions.among(|user| self.members.get(&user).is_some_and(Member::is_joined));
+        Mentions { room: mentions.room && all, online: mentions.online && all, ..among }
     }
 
     /// What does this person see?
