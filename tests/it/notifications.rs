@@ -173,6 +173,31 @@ async fn mutes_and_blocks_keep_it_quiet() {
 }
 
 #[tokio::test]
+async fn who_comes_back_is_not_told_of_what_came_from_somebody_blocked_since() {
+    let scene = Scene::start().await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    let welcome = bob.connect_with(json!({})).await.1;
+    let known = json!({"epoch": welcome["epoch"], "user_cursor": welcome["user_head"]});
+    let block = format!("me/blocks/{}", ann.id);
+    let missed = async || {
+        let mut socket = bob.connect_with(known.clone()).await.0;
+        let mut items = Vec::new();
+        while !items.iter().any(|item: &Value| item.get("relation").is_some()) {
+            items.extend(socket.push("user_changes").await["items"].as_array().cloned().unwrap_or_default());
+        }
+        items.iter().filter_map(|item| item.get("notification")).map(|told| told["seq"].clone()).collect::<Vec<_>>()
+    };
+    ann.say(room, "@bob").await;
+    up_to(bob, ("mention", 1)).await;
+    bob.put(&block, json!({})).await.ok();
+    assert_eq!(missed().await, Vec::<Value>::new());
+    assert_eq!(kinds(bob, "me/notifications").await, []);
+    bob.delete(&block).await.ok();
+    assert_eq!(missed().await, [json!(1)]);
+    assert_eq!(kinds(bob, "me/notifications").await, some(&[("mention", 1)]));
+}
+
+#[tokio::test]
 async fn in_quiet_hours_people_are_notified_quietly() {
     let scene = Scene::start().await;
     let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);

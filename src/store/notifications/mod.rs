@@ -14,6 +14,7 @@ mod tests;
 pub mod write;
 
 use chrono::NaiveDateTime;
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use diesel_async::RunQueryDsl;
@@ -23,7 +24,7 @@ use super::columns::{Code, Id, int, revision, seq};
 use super::error::StoreError;
 use super::page::Page;
 use super::relations::hidden_from;
-use super::schema::{notifications, read_marks};
+use super::schema::{notifications, read_marks, relations};
 use crate::domain::ids::UserId;
 use crate::domain::notification::Notification;
 use crate::domain::order::Revision;
@@ -91,14 +92,27 @@ pub async fn page(
     Page::cut(rows.into_iter().map(Notification::try_from), limit)
 }
 
-/// The notifications of a person that came or went in (from, to] of their stream, by revision, at most `limit`.
+/// The notifications of a person that came or went in (from, to] of their stream, by revision, at most `limit`; without people they block now.
+/// Once they are not blocked any more, the list has them again.
 pub(super) async fn changed(
     db: &mut Db,
     user: UserId,
     span: (Revision, Revision),
     limit: i64,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let rows = changed_rows!(db, notifications: NotificationRow, user, span, limit)?;
+    let (from, to) = span;
+    let me = Id::from(user);
+    let block = relations::table
+        .filter(relations::user.eq(me).and(relations::other.eq(notifications::author)))
+        .filter(relations::blocked.eq(true));
+    let query = notifications::table
+        .filter(notifications::user.eq(me))
+        .filter(notifications::stream_revision.gt(int(from.0)).and(notifications::stream_revision.le(int(to.0))))
+        .filter(not(exists(block)))
+        .order(notifications::stream_revision)
+        .limit(limit)
+        .select(notifications::all_columns);
+    let rows: Vec<NotificationRow> = each!(db, |c| query.load(c).await)?;
     rows.into_iter().map(|row| Ok(StreamItem::Notification(row.try_into()?))).collect()
 }
 

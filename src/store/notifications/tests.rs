@@ -72,6 +72,17 @@ async fn told(test: &TestStore, user: UserId, unread: bool) -> Vec<u64> {
     page.items.iter().map(|item| item.seq.0).collect()
 }
 
+/// The first of what the stream has of it from the beginning on.
+async fn streamed(test: &TestStore, user: UserId, limit: i64) -> Vec<u64> {
+    let span = (Revision::ZERO, Revision(1000));
+    let items = test.store.read(move |db| Box::pin(changed(db, user, span, limit))).await.unwrap();
+    let seqs = items.iter().filter_map(|item| match item {
+        StreamItem::Notification(told) => Some(told.seq.0),
+        _ => None,
+    });
+    seqs.collect()
+}
+
 fn users(news: &News) -> Vec<UserId> {
     news.iter().map(|(user, _)| *user).collect()
 }
@@ -232,7 +243,7 @@ async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did()
 }
 
 #[tokio::test]
-async fn the_list_leaves_out_what_is_read_and_whom_one_blocks() {
+async fn the_list_leaves_out_what_is_read_and_list_and_stream_whom_one_blocks() {
     let test = TestStore::open().await;
     let ([ann, bob, cem], room) = hall(&test).await;
     for author in [ann, cem, ann] {
@@ -244,11 +255,17 @@ async fn the_list_leaves_out_what_is_read_and_whom_one_blocks() {
     let progress = [(room, Progress { read: Seq(1), delivered: Seq(1) })].into();
     test.run(RaiseMarks { user: bob, progress }).await.unwrap();
     assert_eq!((told(&test, bob, true).await, told(&test, bob, false).await), (vec![3, 2], vec![3, 2, 1]));
+    assert_eq!(streamed(&test, bob, 10).await, [1, 2, 3]);
     let limits = (&crate::config::Config::default().limits).into();
-    test.run(SetRelation { user: bob, other: cem, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 100 })
-        .await
-        .unwrap();
+    let set = async |change| {
+        test.run(SetRelation { user: bob, other: cem, change, now: noon(), limits, missed_max: 100 }).await.unwrap();
+    };
+    set(RelationChange::BLOCK).await;
     assert_eq!(told(&test, bob, true).await, [3]);
+    assert_eq!(streamed(&test, bob, 10).await, [1, 3]);
+    assert_eq!(streamed(&test, bob, 2).await, [1, 3], "what is left out takes nobody's place on a page");
+    set(RelationChange::UNBLOCK).await;
+    assert_eq!(streamed(&test, bob, 10).await, [1, 2, 3]);
 }
 
 #[tokio::test]

@@ -116,6 +116,9 @@ impl<'a> Client<'a> {
             for room in self.known.user_changes(changes) {
                 self.news(&room);
             }
+            if std::mem::take(&mut self.known.lacks_notifications) {
+                self.read_notifications().await?;
+            }
         } else if let Some(ended) = frame.get("unsubscribed") {
             let room = text(&ended["room"]);
             self.known.rooms.remove(&room);
@@ -123,6 +126,14 @@ impl<'a> Client<'a> {
             self.news(&room);
         }
         self.subscribe().await;
+        Ok(())
+    }
+
+    /// Reads anew of what one was notified.
+    async fn read_notifications(&mut self) -> Result<(), Broken> {
+        let list = self.person.get("me/notifications?limit=200").await;
+        let Some(items) = list.body["items"].as_array() else { return Err(format!("me/notifications: {}", list.body)) };
+        items.iter().for_each(|item| self.known.notification(item));
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub struct Known {
     own: BTreeMap<String, Value>,
     /// Rooms with what is shown of them; only those one is in.
     pub rooms: BTreeMap<String, Shown>,
+    /// Somebody is not blocked, perhaps not any more: notifications by them are to be read anew.
+    pub lacks_notifications: bool,
     /// Where the server broke the rules of the cursors.
     pub broken: Vec<String>,
 }
@@ -59,14 +61,12 @@ impl Known {
                     let again: Vec<String> = row["rooms"].as_array().into_iter().flatten().map(text).collect();
                     self.rooms.retain(|room, _| !again.contains(room) && row["every_room"] != true);
                     news.extend(again);
+                    self.relation_of_notifications(row);
                     self.keep(format!("relation {}", text(&row["user"])), row, &["blocked", "muted"]);
                 }
                 "read_mark" => self.keep(format!("read mark {}", text(&row["room"])), row, &["seq"]),
                 "draft" => self.keep(format!("draft {} {}", text(&row["room"]), row["thread"]), row, &["text", "changed_at"]),
-                "notification" => {
-                    let key = format!("notification {} {:06}", text(&row["room"]), number(&row["seq"]));
-                    self.keep(key, row, &["kind", "author", "quiet", "gone"]);
-                }
+                "notification" => self.notification(row),
                 "room_preferences" => {
                     self.keep(format!("room preferences {}", text(&row["room"])), row, &["muted_until", "notify"]);
                 }
@@ -79,6 +79,17 @@ impl Known {
             }
         }
         news
+    }
+
+    /// Takes in a notification, from the stream or the list.
+    pub fn notification(&mut self, row: &Value) {
+        let key = format!("notification {} {:06}", text(&row["room"]), number(&row["seq"]));
+        self.keep(key, row, &["kind", "author", "quiet", "gone"]);
+    }
+
+    fn relation_of_notifications(&mut self, relation: &Value) {
+        self.own.retain(|key, row| !key.starts_with("notification ") || row["author"] != relation["user"]);
+        self.lacks_notifications |= relation["blocked"] != true;
     }
 
     /// Upserts something of one's own.
