@@ -5,6 +5,7 @@
 use chrono::SubsecRound;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::fault::Fault;
 use super::ids::RoomId;
@@ -169,21 +170,30 @@ impl Keyword {
     /// The longest that fits its index, in characters; the settings may allow less.
     pub const MAX_CHARS: usize = 64;
 
-    /// Trims, normalises to NFC, checks length and control characters.
+    /// So many words of it are compared with a text.
+    pub const MAX_WORDS: usize = 8;
+
+    /// Trims, normalises to NFC, checks length and control characters, and that it can be found at all: by its words, a few of them.
     ///
     /// # Errors
-    /// [`Fault::TextEmpty`], [`Fault::TextTooLong`], or [`Fault::BadRequest`] for a control character.
+    /// [`Fault::TextEmpty`], [`Fault::TextTooLong`], or [`Fault::BadRequest`] for a control character, no word or too many.
     pub fn parse(text: &str, max_chars: usize) -> Result<Self, Fault> {
         let word: String = text.trim().nfc().collect();
         if word.is_empty() {
             Err(Fault::TextEmpty)
         } else if word.chars().count() > max_chars.min(Self::MAX_CHARS) {
             Err(Fault::TextTooLong)
-        } else if word.chars().any(char::is_control) {
+        } else if word.chars().any(char::is_control) || !Self::can_be_found(&fold_case(&word)) {
             Err(Fault::BadRequest)
         } else {
             Ok(Self(word))
         }
+    }
+
+    /// Whether a keyword in the form in which it is looked for has words, and not too many.
+    #[must_use]
+    pub fn can_be_found(key: &str) -> bool {
+        (1..=Self::MAX_WORDS).contains(&key.unicode_words().count())
     }
 
     /// A word that the store kept.
@@ -309,6 +319,10 @@ mod tests {
         assert_eq!(Keyword::parse("12345678901", 10), Err(Fault::TextTooLong));
         assert_eq!(Keyword::parse(&"x".repeat(Keyword::MAX_CHARS + 1), 1000), Err(Fault::TextTooLong));
         assert_eq!(Keyword::parse("a\nb", 10), Err(Fault::BadRequest));
+        let words = |count: usize| Keyword::parse(&vec!["a"; count].join(" "), 1000);
+        assert_eq!(words(Keyword::MAX_WORDS + 1), Err(Fault::BadRequest));
+        assert!(words(Keyword::MAX_WORDS).is_ok());
+        assert_eq!(Keyword::parse("+-?", 10), Err(Fault::BadRequest), "it would be found nowhere");
         let words = ["rust", "Ann", "RUST"].map(|word| Keyword::parse(word, 10).unwrap());
         let change = PreferencesChange { keywords: Some(words.into()), ..PreferencesChange::default() };
         let changed = change.applied_to(&Preferences::default());

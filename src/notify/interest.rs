@@ -2,17 +2,15 @@
 //! and words that somebody waits for. One set for the node, exchanged as a whole.
 //!
 //! Words are compared folded: capitals do not matter. A keyword of several words is found where they follow each other; one with signs,
-//! such as `C++`, only where the signs are too. A keyword without any letter or digit is found nowhere.
+//! such as `C++`, only where the signs are too. What has no word or too many is no keyword; of what was kept before that was so, nothing is found.
 
 use std::collections::{HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::ids::RoomId;
+use crate::domain::preference::Keyword;
 use crate::domain::text::fold_case;
-
-/// So many words of a keyword are compared; a longer one is found nowhere.
-const WORDS_MAX: usize = 8;
 
 /// The set.
 #[derive(Debug, Default)]
@@ -30,8 +28,8 @@ impl Interest {
     pub fn new(rooms: HashSet<RoomId>, keywords: Vec<String>) -> Self {
         let mut interest = Self { rooms, ..Self::default() };
         for keyword in keywords {
-            let words: Vec<&str> = keyword.unicode_words().collect();
-            if (1..=WORDS_MAX).contains(&words.len()) {
+            if Keyword::can_be_found(&keyword) {
+                let words: Vec<&str> = keyword.unicode_words().collect();
                 interest.longest = interest.longest.max(words.len());
                 interest.keywords.entry(words.join(" ")).or_default().push(keyword);
             }

@@ -4,6 +4,7 @@
 use hubbub::config::Sources;
 use hubbub::domain::filter::FilterRule;
 use hubbub::domain::member::Member;
+use hubbub::domain::preference::Keyword;
 use hubbub::domain::profile::{About, Status};
 use hubbub::domain::report::ReportText;
 use hubbub::domain::room::SlowMode;
@@ -162,6 +163,7 @@ fn the_lengths_that_the_protocol_fixes_are_those_of_the_code() {
         ("`q` of `GET /rooms`", RoomName::MAX_CHARS),
         ("the text of a report, or the note of who handles it", ReportText::MAX_CHARS),
         ("the pattern of a filter", FilterRule::MAX_CHARS),
+        ("a keyword", Keyword::MAX_WORDS),
     ];
     for (what, longest) in of_code {
         assert_eq!(told(what), Some(longest), "{what}");

@@ -88,6 +88,7 @@ async fn general_preferences_begin_with_what_is_usual_and_change_by_what_is_name
         (json!({"keywords": ["a", "b", "c", "d"]}), "limit_reached"),
         (json!({"keywords": ["much too long"]}), "text_too_long"),
         (json!({"keywords": [" "]}), "text_empty"),
+        (json!({"keywords": ["+-?"]}), "bad_request"),
         (json!({"quiet": {"from": 5, "until": 5}}), "bad_request"),
         (json!({"quiet": {"from": 0, "until": 1440}}), "bad_request"),
         (json!({"direct": "friends"}), "bad_request"),
@@ -95,6 +96,9 @@ async fn general_preferences_begin_with_what_is_usual_and_change_by_what_is_name
         assert_eq!(ann.patch("me/preferences", bad.clone()).await.code(), code, "{bad}");
     }
     assert_eq!(phone.ask("set_preferences", json!({"keywords": ["much too long"]})).await["error"]["code"], "text_too_long");
+    let advice = "keywords are one to eight words each, with no control characters; signs alone are no word.";
+    assert_eq!(ann.patch("me/preferences", json!({"keywords": ["a", "++"]})).await.body["message"], advice);
+    assert_eq!(phone.ask("set_preferences", json!({"keywords": ["++"]})).await["error"]["message"], advice);
     assert_eq!(ann.get("me/preferences").await.ok(), changed, "nothing of what was refused was done");
 }
 

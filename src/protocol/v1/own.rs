@@ -1,6 +1,6 @@
 //! What is a person's own, as it travels: preferences and drafts.
 
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::notification::{self, NotificationKind};
 use crate::domain::order::{Revision, Seq};
@@ -227,15 +227,23 @@ pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
     T::deserialize(deserializer).map(Some)
 }
 
+/// What was read; where that failed for no reason of its own name, the advice says what is expected in which field.
+pub(super) fn expected<T>(read: Result<T, Fault>, advice: &'static str) -> Result<T, Refusal> {
+    read.map_err(|fault| match fault {
+        Fault::BadRequest => Refusal::advising(fault, advice),
+        named => named.into(),
+    })
+}
+
 impl SetPreferences {
     /// As a change, with at most so many keywords of so many characters.
     ///
     /// # Errors
     /// What is wrong with it; [`Fault::LimitReached`] for too many keywords.
-    pub fn change(self, keywords_max: usize, keyword_chars_max: usize) -> Result<PreferencesChange, Fault> {
+    pub fn change(self, keywords_max: usize, keyword_chars_max: usize) -> Result<PreferencesChange, Refusal> {
         let Self { receipts, direct, quiet, notify, keywords } = self;
         if keywords.as_ref().is_some_and(|words| words.len() > keywords_max) {
-            return Err(Fault::LimitReached);
+            return Err(Fault::LimitReached.into());
         }
         let parse = |words: Vec<String>| words.iter().map(|word| Keyword::parse(word, keyword_chars_max)).collect();
         let hours = |quiet: Option<Quiet>| quiet.map(|Quiet { from, until }| QuietHours::parse(from, until)).transpose();
@@ -244,7 +252,10 @@ impl SetPreferences {
             direct,
             quiet: quiet.map(hours).transpose()?,
             notify,
-            keywords: keywords.map(parse).transpose()?,
+            keywords: expected(
+                keywords.map(parse).transpose(),
+                "keywords are one to eight words each, with no control characters; signs alone are no word.",
+            )?,
         })
     }
 }

@@ -1,9 +1,9 @@
 //! People and what they say of themselves, as it travels.
 
 use super::item::User;
-use super::own::present;
+use super::own::{expected, present};
 use crate::domain::emoji::Emoji;
-use crate::domain::fault::{Fault, Refusal};
+use crate::domain::fault::Refusal;
 use crate::domain::ids::UserId;
 use crate::domain::order::Revision;
 use crate::domain::profile::{self, About, ProfileChange};
@@ -151,14 +151,6 @@ impl ChangeProfile {
             time_zone: expected(time_zone, "time_zone is a name of IANA's list of time zones, such as Europe/Berlin.")?,
         })
     }
-}
-
-/// What was read; where that failed for no reason of its own name, the advice says what is expected in which field.
-fn expected<T>(read: Result<T, Fault>, advice: &'static str) -> Result<T, Refusal> {
-    read.map_err(|fault| match fault {
-        Fault::BadRequest => Refusal::advising(fault, advice),
-        named => named.into(),
-    })
 }
 
 /// `people`: these, by `users`, or those found by `prefix`.
