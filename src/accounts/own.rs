@@ -4,7 +4,7 @@ use super::handle::Accounts;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::profile::{OwnProfile, ProfileChange};
-use crate::domain::report::Suspicion;
+use crate::domain::report::Judged;
 use crate::domain::user::Actor;
 use crate::store::logins::{EndLogins, Login, Which, list};
 use crate::store::users::changes::{AccountChanged, ChangeProfile, DeleteAccount, ProfileChanged, SetPassword, before_and_now};
@@ -29,7 +29,7 @@ impl Accounts {
         &self,
         user: UserId,
         change: ProfileChange,
-        (verdict, suspicion): (Result<(), Fault>, Option<Suspicion>),
+        (verdict, suspicion): Judged,
     ) -> Result<ProfileChanged, Refusal> {
         let longest = self.0.parts.settings.display_name_max;
         if change.display_name.as_ref().is_some_and(|name| name.as_str().chars().count() > longest) {

@@ -42,6 +42,9 @@ pub struct Suspicion {
     pub text: Option<String>,
 }
 
+/// Whether a text may be stored, and why it is to be reported with that.
+pub type Judged = (Result<(), Fault>, Option<Suspicion>);
+
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -63,7 +63,7 @@ pub async fn register(parts: Data<Parts>, from: ClientAddress, body: Json<Regist
     parts.rates.register(from.0)?;
     let Registration { name, password, display_name, invitation, device: called } = body.into_inner();
     let device = device(called, from)?;
-    let (verdict, suspicion) = parts.moderation.judge_person(display_name.iter().chain([&name]).map(String::as_str));
+    let (verdict, suspicion) = parts.moderation.judge_names(display_name.iter().chain([&name]).map(String::as_str));
     let reason = suspicion.as_ref().map(|suspicion| suspicion.reason);
     let new = NewAccount { name, display_name, password, invitation, device, verdict, suspicion };
     let (user, tokens) = parts.accounts.register(new).await?;

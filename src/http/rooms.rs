@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
-use super::error::Problem;
+use super::error::{Problem, ProblemDocument};
 use super::idempotency;
 use super::input::page_rows;
 use super::page::{self, PageOf};
@@ -18,6 +18,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind, RoomSettings};
 use crate::domain::text::{RoomName, Topic};
 use crate::domain::user::Actor;
+use crate::moderation::handle::announce;
 use crate::policy;
 use crate::protocol::v1::item;
 use crate::protocol::v1::room_act::ChangedRoom;
@@ -120,7 +121,8 @@ pub struct MyRooms {
 /// Make a public or private room
 #[utoipa::path(post, path = "/api/v1/rooms", tag = "rooms", request_body = NewRoom,
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the same room is answered.")),
-    responses((status = 201, body = RoomView)))]
+    responses((status = 201, body = RoomView),
+        (status = 422, body = ProblemDocument, description = "name_invalid, text_too_long, filtered")))]
 pub async fn create(
     parts: web::Data<Parts>,
     caller: Caller,
@@ -133,8 +135,13 @@ pub async fn create(
     let room = RoomId(idempotency::new_id(&parts, &request, creator, &new).await?);
     let limits = RoomLimits::from(&parts.settings.limits);
     let (kind, history, now) = (new.kind, new.history, parts.clock.now());
-    let create = CreateRoom { creator, room, kind, name, topic, history, now, limits };
+    let judged = parts.moderation.judge_names([name.as_str(), topic.as_str()]);
+    let reason = judged.1.as_ref().map(|suspicion| suspicion.reason);
+    let create = CreateRoom { creator, room, kind, name, topic, history, judged, now, limits };
     let changed = parts.rooms.create(create).await??;
+    if let Some(reason) = reason.filter(|_| changed.changes.is_some()) {
+        announce(reason);
+    }
     Ok(HttpResponse::Created().json(after(&parts, caller.0, changed).await?))
 }
 
@@ -185,7 +192,8 @@ pub async fn get(parts: web::Data<Parts>, caller: Caller, room: web::Path<RoomId
 
 /// Change a room's settings
 #[utoipa::path(patch, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = RoomId, Path)), request_body = ChangedRoom,
-    responses((status = 200, body = RoomView)))]
+    responses((status = 200, body = RoomView),
+        (status = 422, body = ProblemDocument, description = "name_invalid, text_too_long, filtered")))]
 pub async fn update(
     parts: web::Data<Parts>,
     caller: Caller,

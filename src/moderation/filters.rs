@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use super::{links, words};
 use crate::domain::fault::Fault;
 use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
-use crate::domain::report::{ReportReason, Suspicion};
+use crate::domain::report::{Judged, ReportReason, Suspicion};
 use unicode_normalization::UnicodeNormalization;
 
 /// What filters, or the hook, say of a text.
@@ -27,7 +27,7 @@ pub enum Judgement {
 
 impl Judgement {
     /// Whether the text may be stored, and why it is to be reported with that.
-    pub fn split(self) -> (Result<(), Fault>, Option<Suspicion>) {
+    pub fn split(self) -> Judged {
         match self {
             Self::Pass => (Ok(()), None),
             Self::Report(suspicion) => (Ok(()), Some(suspicion)),
@@ -109,6 +109,20 @@ impl Filters {
     #[must_use]
     pub fn judge(&self, text: &str) -> Judgement {
         self.judge_words(text).or_stricter(|| self.judge_links(text))
+    }
+
+    /// What the set says of texts by which something is to be known. What is to be reported comes with the text itself, as that may be changed
+    /// before anybody looks.
+    pub fn judge_names<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Judged {
+        let judge = |text: &str| match self.judge(text) {
+            Judgement::Report(Suspicion { reason, text: pattern }) => {
+                let text = pattern.map_or_else(|| text.to_owned(), |pattern| format!("{pattern}\n{text}"));
+                Judgement::Report(Suspicion { reason, text: Some(text) })
+            }
+            judgement => judgement,
+        };
+        let all = texts.into_iter().fold(Judgement::Pass, |all, text| all.or_stricter(|| judge(text)));
+        all.split()
     }
 
     fn judge_words(&self, text: &str) -> Judgement {

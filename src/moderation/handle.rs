@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::everywhere::Everywhere;
-use super::filters::{self, Judgement};
+use super::filters;
 use crate::domain::audit::AuditEntry;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::filter::{Filter, FilterAction, FilterKind, FilterRule};
 use crate::domain::ids::{AuditId, FilterId, IncidentId, ReportId, RoomId, UserId};
 use crate::domain::order::Seq;
-use crate::domain::report::{Report, ReportReason, ReportState, ReportTarget, ReportText, Suspicion};
+use crate::domain::report::{Judged, Report, ReportReason, ReportState, ReportTarget, ReportText};
 use crate::domain::room::{Room, RoomChange};
 use crate::domain::time::Clock;
 use crate::domain::user::Actor;
@@ -191,19 +191,9 @@ impl Moderation {
         self.read(move |db| Box::pin(stored::of_room(db, room))).await
     }
 
-    /// What the filters that hold everywhere say of texts by which somebody wants to be known: may they be stored, and why are they to be
-    /// reported with that, together with the text itself, as the person may change it before anybody looks.
-    pub fn judge_person<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> (Result<(), Fault>, Option<Suspicion>) {
-        let filters = self.0.everywhere.filters();
-        let judge = |text: &str| match filters.judge(text) {
-            Judgement::Report(Suspicion { reason, text: pattern }) => {
-                let text = pattern.map_or_else(|| text.to_owned(), |pattern| format!("{pattern}\n{text}"));
-                Judgement::Report(Suspicion { reason, text: Some(text) })
-            }
-            judgement => judgement,
-        };
-        let all = texts.into_iter().fold(Judgement::Pass, |all, text| all.or_stricter(|| judge(text)));
-        all.split()
+    /// What the filters that hold everywhere say of texts by which somebody wants to be known, or have a room be known.
+    pub fn judge_names<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Judged {
+        self.0.everywhere.filters().judge_names(texts)
     }
 
     /// The filters that hold everywhere, for administrators.

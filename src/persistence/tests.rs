@@ -125,7 +125,8 @@ async fn a_post_behind_a_kick_is_decided_after_it() {
     let first = bench.say("1").await;
     here.await.unwrap();
     let change = RoomChange::Kick { user: bench.bob, reason: None };
-    let kick = ChangeRoom { actor: actor(bench.ann), room: bench.room, change, now: noon(), limits: limits() };
+    let kick =
+        ChangeRoom { actor: actor(bench.ann), room: bench.room, change, judged: (Ok(()), None), now: noon(), limits: limits() };
     let kick = bench.persistence.run(Key::Room(bench.room), kick);
     let late = bench.append(vec![post(bench.bob, "2")]).await;
     go.send(()).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use tokio::time::Instant;
 
-use super::changing::Editing;
+use super::changing::{Editing, judge};
 use super::ending;
 use super::map::{Map, Pulse};
 use super::messages::{
@@ -224,7 +224,8 @@ impl Handler<Queued<Change>> for RoomActor {
         match what {
             What::Room(change) => {
                 let (now, limits) = (self.with.clock.now(), self.with.room_limits);
-                self.run(ChangeRoom { actor, room: self.room, change, now, limits }, owed, ctx);
+                let judged = judge(&change, awake.membership.room(), &self.with.everywhere.filters());
+                self.run(ChangeRoom { actor, room: self.room, change, judged, now, limits }, owed, ctx);
             }
             What::Message(seq, MessageChange::Edit { text, findings, .. }) => {
                 self.edit(Editing { actor, seq, text, hook: findings, stale: 0, owed }, ctx);

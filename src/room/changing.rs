@@ -13,16 +13,17 @@ use super::state::posting;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::message::{Findings, Mentions, MessageChange};
 use crate::domain::order::{Revision, Seq};
-use crate::domain::text::MessageText;
+use crate::domain::report::Judged;
+use crate::domain::room::{Room, RoomChange, RoomSettings};
+use crate::domain::text::{MessageText, RoomName, Topic};
 use crate::domain::user::Actor;
 use crate::faults;
 use crate::moderation::filters::Filters;
 use crate::moderation::handle::announce;
 use crate::persistence::handle::Key;
 use crate::persistence::owed::Owed;
-use crate::store::Operation;
 use crate::store::messages::change::{ChangeMessage, MessageChanged};
-use crate::store::rooms::Changed;
+use crate::store::rooms::{ChangeRoom, Changed};
 
 /// A new text for a message, on its way.
 #[derive(Debug)]
@@ -48,6 +49,14 @@ impl Editing {
             filters_revision: membership.filters_revision(),
         }
     }
+}
+
+/// What the filters that hold everywhere say of what a room is to be called and to be about, where that becomes another.
+pub(super) fn judge(change: &RoomChange, room: &Room, everywhere: &Filters) -> Judged {
+    let RoomChange::Settings(RoomSettings { name, topic, .. }) = change else { return (Ok(()), None) };
+    let name = name.as_ref().map(RoomName::as_str).filter(|name| *name != room.name);
+    let topic = topic.as_ref().map(Topic::as_str).filter(|topic| *topic != room.topic);
+    everywhere.judge_names(name.into_iter().chain(topic))
 }
 
 impl RoomActor {
@@ -150,10 +159,17 @@ impl RoomActor {
     }
 
     /// Has a change that counts as in flight carried out.
-    pub(super) fn run(&mut self, operation: impl Operation<Output = Changed>, mut owed: Owed<Changed>, ctx: &mut Context<Self>) {
+    pub(super) fn run(&mut self, operation: ChangeRoom, mut owed: Owed<Changed>, ctx: &mut Context<Self>) {
         owed.stake();
+        let reason = operation.judged.1.as_ref().map(|suspicion| suspicion.reason);
         let changed = self.with.persistence.run(Key::Room(self.room), operation);
-        ctx.spawn(changed.into_actor(self).map(|changed, room, ctx| room.changed(or_unknown(changed), owed, ctx)));
+        ctx.spawn(changed.into_actor(self).map(move |changed, room, ctx| {
+            let changed = or_unknown(changed);
+            if let Some(reason) = reason.filter(|_| changed.as_ref().is_ok_and(|changed| changed.changes.is_some())) {
+                announce(reason);
+            }
+            room.changed(changed, owed, ctx);
+        }));
     }
 
     pub(super) fn changed(&mut self, changed: Result<Changed, Refusal>, owed: Owed<Changed>, ctx: &mut Context<Self>) {

@@ -49,7 +49,7 @@ impl Hearing<'_> {
     pub async fn change_profile(self, user: UserId, new: ChangeProfile) -> Result<OwnProfile, Refusal> {
         let change = new.change(self.accounts.now())?;
         let shown = change.invisible.is_some();
-        let judged = self.moderation.judge_person(change.texts());
+        let judged = self.moderation.judge_names(change.texts());
         let ProfileChanged { own, reported, .. } = self.accounts.change_profile(user, change, judged).await?;
         if shown {
             self.presence.set_invisible(user, own.user.invisible);

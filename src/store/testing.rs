@@ -171,6 +171,7 @@ impl TestStore {
             name: RoomName::parse("Hall").unwrap(),
             topic: Topic::parse("").unwrap(),
             history,
+            judged: (Ok(()), None),
             now: noon(),
             limits: limits(),
         };
@@ -186,7 +187,7 @@ impl TestStore {
 
     /// Somebody changes a room.
     pub async fn change(&self, user: UserId, room: RoomId, change: RoomChange) -> Result<Changed, StoreError> {
-        self.run(ChangeRoom { actor: actor(user), room, change, now: noon(), limits: limits() }).await
+        self.run(ChangeRoom { actor: actor(user), room, change, judged: (Ok(()), None), now: noon(), limits: limits() }).await
     }
 
     /// The room as stored.

@@ -383,3 +383,34 @@ async fn filters_hold_for_edits_and_deleting_the_message_of_another_stands_in_th
     assert_eq!(logged.len(), 1, "what is one's own is nobody's deed: {logged:?}");
     assert_eq!((&logged[0]["seq"], &logged[0]["subject"], &logged[0]["actor"]), (&json!(said), &json!(bob.id), &json!(ann.id)));
 }
+
+#[tokio::test]
+async fn what_may_be_said_nowhere_no_room_is_called_or_about() {
+    let scene = Scene::start().await;
+    let (root, ann, bob, room) = (root(&scene.server).await, &scene.ann, &scene.bob, &scene.room);
+    let mut socket = ann.connect().await;
+    let path = format!("rooms/{room}");
+    let made = ann.post_with_key("rooms", json!({"name": "Spam", "kind": "public"}), "before").await.ok();
+    let named_before = format!("rooms/{}", text(&made, "id"));
+    root.post("admin/filters", word("spam", "refuse")).await.ok();
+    root.post("admin/filters", word("odd", "report")).await.ok();
+    for bad in [json!({"name": "SP\u{c1}M"}), json!({"topic": "all about spam"}), json!({"topic": "fine", "name": "spam"})] {
+        assert_eq!(ann.patch(&path, bad.clone()).await.code(), "filtered", "{bad}");
+        let change = json!({"room": room, "settings": bad});
+        assert_eq!(socket.ask("change_room", change).await["error"]["code"], "filtered", "{bad}");
+        assert_eq!(bob.patch(&path, bad.clone()).await.code(), "not_allowed", "who may not change it learns nothing of filters");
+    }
+    for (name, topic) in [("Spam", ""), ("Garden", "spam")] {
+        let new = json!({"name": name, "topic": topic, "kind": "private"});
+        assert_eq!(ann.post("rooms", new.clone()).await.code(), "filtered", "{new}");
+    }
+    let again = ann.post_with_key("rooms", json!({"name": "Spam", "kind": "public"}), "before").await.ok();
+    assert_eq!(again["id"], made["id"], "what is made already is answered");
+    ann.patch(&named_before, json!({"name": "Spam", "topic": "as it is called"})).await.ok();
+    assert_eq!(ann.get(&path).await.ok()["topic"], "");
+    ann.patch(&path, json!({"topic": "an odd one"})).await.ok();
+    ann.patch(&path, json!({"topic": "an odd one"})).await.ok();
+    let reports = root.get("reports?state=open").await.ok();
+    let found: Vec<_> = items(&reports).iter().map(|report| (&report["user"], &report["text"])).collect();
+    assert_eq!(found, [(&json!(ann.id), &json!("odd\nan odd one"))]);
+}

@@ -9,6 +9,7 @@ use crate::domain::fault::Fault;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{MemberState, Role};
+use crate::domain::report::Judged;
 use crate::domain::room::{Room, RoomChange, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
@@ -21,6 +22,7 @@ use crate::store::links;
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
 use crate::store::relations;
+use crate::store::users::changes::report;
 
 /// Asks a change of a room.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct ChangeRoom {
     pub room: RoomId,
     /// What.
     pub change: RoomChange,
+    /// What filters say of a new name or topic; it counts where the change is allowed and changes something.
+    pub judged: Judged,
     /// The present time.
     pub now: Timestamp,
     /// How much there may be.
@@ -73,6 +77,8 @@ impl ChangeRoom {
         if !decided? {
             return Ok(Changed { room, changes: None, user_heads: Vec::new() });
         }
+        let (verdict, suspicion) = &self.judged;
+        (*verdict)?;
         let entry = deed::entry(&room, self.actor.user, &self.change, self.now);
         if let Some(made) = self.change_link(db, &room).await? {
             if let Some(entry) = entry.filter(|_| made) {
@@ -87,7 +93,9 @@ impl ChangeRoom {
         };
         let mut plan = Plan::new(room, self.actor.user, self.now);
         plan.carry_out(&self.change, actor, subject);
-        let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
+        let suspect = suspicion.as_ref().map(|_| self.actor.user);
+        let people = Locked::take(db, plan.members.iter().map(|member| member.user).chain(suspect)).await?;
+        report(db, self.actor.user, suspicion.as_ref(), self.now).await?;
         self.check_limits(db, &plan, &people).await?;
         if self.change == RoomChange::Delete {
             ending::begin(db, self.room).await?;

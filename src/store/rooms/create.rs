@@ -10,6 +10,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::Role;
 use crate::domain::message::{Item, Message, Post};
+use crate::domain::report::Judged;
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::text::{RoomName, Topic};
 use crate::domain::time::Timestamp;
@@ -22,6 +23,7 @@ use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
 use crate::store::relations;
 use crate::store::schema::rooms;
+use crate::store::users::changes::report;
 
 /// Makes a public or private room with its owner in it.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct CreateRoom {
     pub topic: Topic,
     /// What later members may read of the past.
     pub history: HistoryRule,
+    /// What filters say of name and topic; it does not count if the room is made already.
+    pub judged: Judged,
     /// The present time.
     pub now: Timestamp,
     /// How much there may be.
@@ -56,6 +60,8 @@ impl Operation for CreateRoom {
             if let Some(changed) = made_before(db, self.room, self.creator).await? {
                 return Ok(changed);
             }
+            let (verdict, suspicion) = &self.judged;
+            (*verdict)?;
             let mut room = unfounded(self.room, self.kind, self.creator, self.now);
             self.name.as_str().clone_into(&mut room.name);
             self.topic.as_str().clone_into(&mut room.topic);
@@ -67,6 +73,7 @@ impl Operation for CreateRoom {
             people.require(self.creator)?;
             within(rooms_of(db, self.creator, true).await?, self.limits.rooms_owned_per_user)?;
             within(rooms_of(db, self.creator, false).await?, self.limits.rooms_per_user)?;
+            report(db, self.creator, suspicion.as_ref(), self.now).await?;
             write(db, plan, people).await
         })
     }

@@ -86,8 +86,14 @@ async fn limits_are_counted_under_the_lock() {
     let [ann, bob, eve] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[]).await;
     let tight = RoomLimits { members_per_room: 2, rooms_per_user: 1, invites_per_room: 1, ..limits() };
-    let change =
-        |user, change| ChangeRoom { actor: crate::store::testing::actor(user), room, change, now: noon(), limits: tight };
+    let change = |user, change| ChangeRoom {
+        actor: crate::store::testing::actor(user),
+        room,
+        change,
+        judged: (Ok(()), None),
+        now: noon(),
+        limits: tight,
+    };
     let (one, two) = tokio::join!(test.run(change(bob, RoomChange::Join)), test.run(change(eve, RoomChange::Join)));
     let late = if one.is_ok() { two } else { one };
     assert_eq!(refused(late), Fault::LimitReached);
@@ -103,6 +109,7 @@ async fn limits_are_counted_under_the_lock() {
         name: RoomName::parse("x").unwrap(),
         topic: Topic::parse("").unwrap(),
         history: HistoryRule::All,
+        judged: (Ok(()), None),
         now: noon(),
         limits: tight,
     };
@@ -129,6 +136,7 @@ async fn link_lets_in_as_often_and_as_long_as_it_says() {
         actor: crate::store::testing::actor(eve),
         room,
         change: join.clone(),
+        judged: (Ok(()), None),
         now: noon() + Duration::hours(1),
         limits: limits(),
     };
@@ -158,7 +166,14 @@ async fn a_link_that_is_used_up_stays_until_its_place_is_needed() {
     let make = |number: u8| {
         let (link, secret_hash) = (LinkId::generate(), [number; 32]);
         let change = RoomChange::CreateLink { link, secret_hash, expires_at: None, max_uses: Some(1) };
-        test.run(ChangeRoom { actor: crate::store::testing::actor(ann), room, change, now: noon(), limits: tight })
+        test.run(ChangeRoom {
+            actor: crate::store::testing::actor(ann),
+            room,
+            change,
+            judged: (Ok(()), None),
+            now: noon(),
+            limits: tight,
+        })
     };
     let find =
         |number: u8| test.store.read(move |db| Box::pin(async move { crate::store::links::find(db, &[number; 32]).await }));
@@ -179,7 +194,14 @@ async fn bans_have_a_limit_and_those_who_left_are_not_loaded() {
     let tight = RoomLimits { bans_per_room: 2, ..limits() };
     let ban = |user| {
         let change = RoomChange::Ban { user, reason: None };
-        test.run(ChangeRoom { actor: crate::store::testing::actor(ann), room, change, now: noon(), limits: tight })
+        test.run(ChangeRoom {
+            actor: crate::store::testing::actor(ann),
+            room,
+            change,
+            judged: (Ok(()), None),
+            now: noon(),
+            limits: tight,
+        })
     };
     ban(bob).await.unwrap();
     ban(eve).await.unwrap();
@@ -350,11 +372,15 @@ async fn changes_of_the_same_people_in_many_rooms_do_not_deadlock() {
                     ]
                 }) {
                     let actor = crate::store::testing::actor(user);
-                    run(&store, ChangeRoom { actor, room, change, now: noon(), limits: limits() }).await.unwrap();
+                    run(&store, ChangeRoom { actor, room, change, judged: (Ok(()), None), now: noon(), limits: limits() })
+                        .await
+                        .unwrap();
                 }
                 for user in &others {
                     let (actor, change) = (crate::store::testing::actor(*user), RoomChange::Leave);
-                    run(&store, ChangeRoom { actor, room, change, now: noon(), limits: limits() }).await.unwrap();
+                    run(&store, ChangeRoom { actor, room, change, judged: (Ok(()), None), now: noon(), limits: limits() })
+                        .await
+                        .unwrap();
                 }
             }
             room

@@ -64,7 +64,15 @@ impl Filler {
     /// Somebody changes a room.
     pub async fn change(&self, room: &str, user: &str, change: RoomChange) -> Changed {
         let actor = Actor { user: UserId(id(user)), login: LoginId::generate(), admin: false };
-        self.run(ChangeRoom { actor, room: RoomId(id(room)), change, now: self.clock.now(), limits: self.limits }).await
+        self.run(ChangeRoom {
+            actor,
+            room: RoomId(id(room)),
+            change,
+            judged: (Ok(()), None),
+            now: self.clock.now(),
+            limits: self.limits,
+        })
+        .await
     }
 
     /// More rooms like this one, with the same people in them; their ids. Copied as rows: making them counts each time how many
