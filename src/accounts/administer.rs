@@ -4,7 +4,7 @@ use super::handle::Accounts;
 use crate::auth::secret::Secret;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{RegistrationId, UserId};
-use crate::domain::text::UserName;
+use crate::domain::text::{Reason, UserName};
 use crate::domain::user::{Actor, User};
 use crate::store::operations::{Once, OperationKey, Outcome};
 use crate::store::registrations::{self, CreateRegistration, Registration, RevokeRegistration};
@@ -64,14 +64,14 @@ impl Accounts {
         &self,
         actor: Actor,
         user: UserId,
-        disabled: Option<bool>,
-        admin: Option<bool>,
+        (disabled, admin): (Option<bool>, Option<bool>),
+        reason: Option<Reason>,
     ) -> Result<User, Refusal> {
         actor.require_admin()?;
         if actor.user == user {
             return Err(Fault::NotAllowed.into());
         }
-        self.set_by(Some(actor.user), user, disabled, admin).await
+        self.administered(Administer { user, disabled, admin, by: Some(actor.user), reason, now: self.now() }).await
     }
 
     /// The same from the command line, whose user is above administrators.
@@ -79,17 +79,12 @@ impl Accounts {
     /// # Errors
     /// [`Fault::NotFound`], those of persistence.
     pub async fn set(&self, user: UserId, disabled: Option<bool>, admin: Option<bool>) -> Result<User, Refusal> {
-        self.set_by(None, user, disabled, admin).await
+        self.administered(Administer { user, disabled, admin, by: None, reason: None, now: self.now() }).await
     }
 
-    async fn set_by(
-        &self,
-        by: Option<UserId>,
-        user: UserId,
-        disabled: Option<bool>,
-        admin: Option<bool>,
-    ) -> Result<User, Refusal> {
-        let changed = self.write(user, Administer { user, disabled, admin, by, now: self.now() }).await?;
+    async fn administered(&self, change: Administer) -> Result<User, Refusal> {
+        let user = change.user;
+        let changed = self.write(user, change).await?;
         let AccountChanged { user: account, head, ended } = changed;
         self.announce_admin(user, account.admin);
         self.announce_ended(user, &ended);
@@ -101,9 +96,9 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Fault::NotAllowed`], [`Fault::NotFound`], those of persistence.
-    pub async fn clear_profile(&self, actor: Actor, user: UserId) -> Result<(), Refusal> {
+    pub async fn clear_profile(&self, actor: Actor, user: UserId, reason: Option<Reason>) -> Result<(), Refusal> {
         actor.require_admin()?;
-        let head = self.write(user, ClearProfile { user, by: actor.user, now: self.now() }).await?;
+        let head = self.write(user, ClearProfile { user, by: actor.user, reason, now: self.now() }).await?;
         self.announce_heads(&[(user, head)]);
         Ok(())
     }

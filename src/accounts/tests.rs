@@ -294,12 +294,12 @@ async fn administrators_are_such_at_once_and_change_others_only() {
     let at = world.process().await;
     let ((ann, tokens), (bob, _)) = (at.register("ann").await, at.register("bob").await);
     let before = at.who(&tokens).unwrap();
-    assert_eq!(fault(at.accounts.administer(before, bob.id, Some(true), None).await), Fault::NotAllowed);
+    assert_eq!(fault(at.accounts.administer(before, bob.id, (Some(true), None), None).await), Fault::NotAllowed);
     at.accounts.set(ann.id, None, Some(true)).await.unwrap();
     let admin = at.who(&tokens).unwrap();
     assert!(admin.admin);
-    assert!(at.accounts.administer(admin, bob.id, Some(true), None).await.unwrap().disabled);
-    assert_eq!(fault(at.accounts.administer(admin, ann.id, None, Some(false)).await), Fault::NotAllowed);
+    assert!(at.accounts.administer(admin, bob.id, (Some(true), None), None).await.unwrap().disabled);
+    assert_eq!(fault(at.accounts.administer(admin, ann.id, (None, Some(false)), None).await), Fault::NotAllowed);
     at.accounts.set(ann.id, None, Some(false)).await.unwrap();
     assert!(!at.who(&tokens).unwrap().admin);
 }

@@ -56,6 +56,8 @@ pub enum AuditAction {
     FilterRemoved,
     /// What somebody said of themselves was taken away.
     ProfileCleared,
+    /// An invitation into a room that another had made was taken back.
+    Uninvited,
 }
 
 impl AuditAction {
@@ -84,6 +86,7 @@ impl AuditAction {
         Self::FilterMade,
         Self::FilterRemoved,
         Self::ProfileCleared,
+        Self::Uninvited,
     ];
 }
 

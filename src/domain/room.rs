@@ -137,6 +137,8 @@ pub enum RoomChange {
     Uninvite {
         /// Whose.
         user: UserId,
+        /// Why, for the audit log.
+        reason: Option<Reason>,
     },
     /// Put a member out; they may come back.
     Kick {
@@ -156,6 +158,8 @@ pub enum RoomChange {
     Unban {
         /// Whose.
         user: UserId,
+        /// Why, for the audit log.
+        reason: Option<Reason>,
     },
     /// Keep somebody from posting for a while; they read on. Made by [`RoomChange::silence`].
     Silence {
@@ -170,6 +174,8 @@ pub enum RoomChange {
     Unsilence {
         /// Whose.
         user: UserId,
+        /// Why, for the audit log.
+        reason: Option<Reason>,
     },
     /// Give a member a role below owner.
     SetRole {
@@ -177,16 +183,23 @@ pub enum RoomChange {
         user: UserId,
         /// Which.
         role: Role,
+        /// Why, for the audit log.
+        reason: Option<Reason>,
     },
     /// Make another member the owner; the asking owner becomes moderator.
     Transfer {
         /// To whom.
         user: UserId,
+        /// Why, for the audit log.
+        reason: Option<Reason>,
     },
     /// Change settings; only what is present changes.
     Settings(RoomSettings),
     /// Delete the room for everybody.
-    Delete,
+    Delete {
+        /// Why, for the audit log.
+        reason: Option<Reason>,
+    },
     /// Make a link that invites.
     CreateLink {
         /// The link's name in lists.
@@ -232,20 +245,20 @@ impl RoomChange {
     pub const fn subject(&self) -> Option<UserId> {
         match self {
             Self::Invite { user }
-            | Self::Uninvite { user }
+            | Self::Uninvite { user, .. }
             | Self::Kick { user, .. }
             | Self::Ban { user, .. }
-            | Self::Unban { user }
+            | Self::Unban { user, .. }
             | Self::Silence { user, .. }
-            | Self::Unsilence { user }
+            | Self::Unsilence { user, .. }
             | Self::SetRole { user, .. }
-            | Self::Transfer { user } => Some(*user),
+            | Self::Transfer { user, .. } => Some(*user),
             Self::Join
             | Self::JoinByLink { .. }
             | Self::Leave
             | Self::Decline
             | Self::Settings(_)
-            | Self::Delete
+            | Self::Delete { .. }
             | Self::CreateLink { .. }
             | Self::RevokeLink { .. }
             | Self::AddFilter { .. }

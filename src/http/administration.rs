@@ -10,12 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Admin;
 use super::error::{Problem, ProblemDocument};
 use super::idempotency;
-use super::input::page_rows;
+use super::input::{Maybe, page_rows};
+use super::members::Why;
 use super::page::{PageOf, place};
 use super::parts::Parts;
 use crate::accounts::administer::Wanted;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RegistrationId, UserId};
+use crate::domain::text::Reason;
 use crate::domain::user;
 use crate::protocol::v1::item::User;
 use crate::store::registrations;
@@ -78,6 +80,8 @@ pub struct AccountChange {
     disabled: Option<bool>,
     /// Make them an administrator, or not any more.
     admin: Option<bool>,
+    /// Why, for the audit log: at most 250 characters on one line.
+    reason: Option<String>,
 }
 
 /// Changes an account; not one's own.
@@ -91,16 +95,24 @@ pub async fn change_user(
     user: Path<UserId>,
     body: Json<AccountChange>,
 ) -> Result<impl Responder, Problem> {
-    let user = parts.accounts.administer(actor, user.into_inner(), body.disabled, body.admin).await?;
+    let AccountChange { disabled, admin, reason } = body.into_inner();
+    let reason = reason.as_deref().map(Reason::parse).transpose()?;
+    let user = parts.accounts.administer(actor, user.into_inner(), (disabled, admin), reason).await?;
     Ok(Json(Account::from(&user)))
 }
 
 /// Takes away what somebody says of themselves: about, and status. Their names and time zone stay.
-#[utoipa::path(delete, path = "/api/v1/admin/users/{user}/profile", tag = "admin", params(("user" = UserId, Path)), responses(
+#[utoipa::path(delete, path = "/api/v1/admin/users/{user}/profile", tag = "admin", params(("user" = UserId, Path)),
+    request_body = Option<Why>, responses(
     (status = 204), (status = 404, body = ProblemDocument, description = "not_found"),
 ))]
-pub async fn clear_profile(parts: Data<Parts>, Admin(actor): Admin, user: Path<UserId>) -> Result<impl Responder, Problem> {
-    parts.accounts.clear_profile(actor, user.into_inner()).await?;
+pub async fn clear_profile(
+    parts: Data<Parts>,
+    Admin(actor): Admin,
+    user: Path<UserId>,
+    Maybe(why): Maybe<Why>,
+) -> Result<impl Responder, Problem> {
+    parts.accounts.clear_profile(actor, user.into_inner(), why.reason()?).await?;
     Ok(HttpResponse::NoContent())
 }
 

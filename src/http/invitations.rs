@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 use super::auth::Caller;
 use super::error::Problem;
 use super::idempotency;
+use super::input::Maybe;
+use super::members::Why;
 use super::parts::Parts;
 use super::rooms::{RoomView, after, change, standing};
 use crate::auth::secret::Secret;
@@ -84,14 +86,15 @@ pub async fn invite(parts: web::Data<Parts>, caller: Caller, path: web::Path<(Ro
 
 /// Take an invitation back: one's own, or as a moderator any
 #[utoipa::path(delete, path = "/api/v1/rooms/{room}/invitations/{user}", tag = "invitations",
-    params(("room" = RoomId, Path), ("user" = UserId, Path)), responses((status = 204)))]
+    params(("room" = RoomId, Path), ("user" = UserId, Path)), request_body = Option<Why>, responses((status = 204)))]
 pub async fn uninvite(
     parts: web::Data<Parts>,
     caller: Caller,
     path: web::Path<(RoomId, UserId)>,
+    Maybe(why): Maybe<Why>,
 ) -> Result<HttpResponse, Problem> {
     let (room, user) = path.into_inner();
-    change(&parts, room, caller.0, RoomChange::Uninvite { user }).await?;
+    change(&parts, room, caller.0, RoomChange::Uninvite { user, reason: why.reason()? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -75,7 +75,7 @@ pub struct ListBans {
     limit: Option<usize>,
 }
 
-/// Why somebody is put out. In a body, never in the address: addresses are logged on the way (I12).
+/// Why something is done to somebody, or to a room. In a body, never in the address: addresses are logged on the way (I12).
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
@@ -86,8 +86,12 @@ pub struct Why {
 
 impl Why {
     pub(super) fn reason(&self) -> Result<Option<Reason>, Fault> {
-        self.reason.as_deref().map(Reason::parse).transpose()
+        reason(self.reason.as_deref())
     }
+}
+
+fn reason(said: Option<&str>) -> Result<Option<Reason>, Fault> {
+    said.map(Reason::parse).transpose()
 }
 
 /// A role to be given.
@@ -96,6 +100,9 @@ impl Why {
 pub struct NewRole {
     /// `member` or `moderator`.
     role: Role,
+    /// Why, for the audit log: at most 250 characters on one line.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// Who shall own a room.
@@ -104,6 +111,9 @@ pub struct NewRole {
 pub struct NewOwner {
     /// A member.
     user: UserId,
+    /// Why, for the audit log: at most 250 characters on one line.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// Join a public room, or one I am invited to
@@ -185,7 +195,7 @@ pub async fn set_role(
     new: web::Json<NewRole>,
 ) -> Result<HttpResponse, Problem> {
     let (room, user) = path.into_inner();
-    change(&parts, room, caller.0, RoomChange::SetRole { user, role: new.role }).await?;
+    change(&parts, room, caller.0, RoomChange::SetRole { user, role: new.role, reason: reason(new.reason.as_deref())? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -223,10 +233,15 @@ pub async fn ban(
 
 /// Lift a ban
 #[utoipa::path(delete, path = "/api/v1/rooms/{room}/bans/{user}", tag = "members",
-    params(("room" = RoomId, Path), ("user" = UserId, Path)), responses((status = 204)))]
-pub async fn unban(parts: web::Data<Parts>, caller: Caller, path: web::Path<(RoomId, UserId)>) -> Result<HttpResponse, Problem> {
+    params(("room" = RoomId, Path), ("user" = UserId, Path)), request_body = Option<Why>, responses((status = 204)))]
+pub async fn unban(
+    parts: web::Data<Parts>,
+    caller: Caller,
+    path: web::Path<(RoomId, UserId)>,
+    Maybe(why): Maybe<Why>,
+) -> Result<HttpResponse, Problem> {
     let (room, user) = path.into_inner();
-    change(&parts, room, caller.0, RoomChange::Unban { user }).await?;
+    change(&parts, room, caller.0, RoomChange::Unban { user, reason: why.reason()? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -239,6 +254,6 @@ pub async fn transfer(
     room: web::Path<RoomId>,
     new: web::Json<NewOwner>,
 ) -> Result<HttpResponse, Problem> {
-    change(&parts, *room, caller.0, RoomChange::Transfer { user: new.user }).await?;
+    change(&parts, *room, caller.0, RoomChange::Transfer { user: new.user, reason: reason(new.reason.as_deref())? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

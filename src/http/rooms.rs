@@ -7,7 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Caller;
 use super::error::{Problem, ProblemDocument};
 use super::idempotency;
-use super::input::page_rows;
+use super::input::{Maybe, page_rows};
+use super::members::Why;
 use super::page::{self, PageOf};
 use super::parts::Parts;
 use super::reading;
@@ -206,10 +207,16 @@ pub async fn update(
 }
 
 /// Delete a room for everybody
-#[utoipa::path(delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = RoomId, Path)), responses((status = 204)))]
-pub async fn delete(parts: web::Data<Parts>, caller: Caller, room: web::Path<RoomId>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(delete, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = RoomId, Path)),
+    request_body = Option<Why>, responses((status = 204)))]
+pub async fn delete(
+    parts: web::Data<Parts>,
+    caller: Caller,
+    room: web::Path<RoomId>,
+    Maybe(why): Maybe<Why>,
+) -> Result<HttpResponse, Problem> {
     let room = *room;
-    change(&parts, room, caller.0, RoomChange::Delete).await?;
+    change(&parts, room, caller.0, RoomChange::Delete { reason: why.reason()? }).await?;
     // The room is gone; should this fail, the tracker finds out by itself.
     if let Ok(people) = parts.read("everybody", move |db| Box::pin(async move { members::everybody(db, room).await })).await {
         parts.presence.room_ended(people);

@@ -7,8 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::error::Problem;
-use super::input::page_rows;
-use super::members::MemberView;
+use super::input::{Maybe, page_rows};
+use super::members::{MemberView, Why};
 use super::page::{self, PageOf};
 use super::parts::Parts;
 use super::rooms::{change, standing};
@@ -57,14 +57,15 @@ pub async fn silence(
 
 /// End a silence before its time
 #[utoipa::path(delete, path = "/api/v1/rooms/{room}/silences/{user}", tag = "members",
-    params(("room" = RoomId, Path), ("user" = UserId, Path)), responses((status = 204)))]
+    params(("room" = RoomId, Path), ("user" = UserId, Path)), request_body = Option<Why>, responses((status = 204)))]
 pub async fn unsilence(
     parts: web::Data<Parts>,
     caller: Caller,
     path: web::Path<(RoomId, UserId)>,
+    Maybe(why): Maybe<Why>,
 ) -> Result<HttpResponse, Problem> {
     let (room, user) = path.into_inner();
-    change(&parts, room, caller.0, RoomChange::Unsilence { user }).await?;
+    change(&parts, room, caller.0, RoomChange::Unsilence { user, reason: why.reason()? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

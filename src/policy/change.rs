@@ -32,7 +32,7 @@ pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fau
     if at.room.deleted {
         // Who may have deleted it and asks again, because the answer was lost, is told that it is so (I3); the membership has ended by then.
         let owned = at.actor.is_some_and(|actor| actor.role == Role::Owner);
-        let again = *change == RoomChange::Delete && (owned || (at.admin && at.room.kind == RoomKind::Public));
+        let again = matches!(change, RoomChange::Delete { .. }) && (owned || (at.admin && at.room.kind == RoomKind::Public));
         return if again { Ok(false) } else { Err(Fault::NotFound) };
     }
     // Whoever has nothing to do with a room that is not public gets what an unknown one gives, whatever they ask (I10). The secret of a
@@ -77,7 +77,7 @@ pub fn decide_change(at: &Standing<'_>, change: &RoomChange) -> Result<bool, Fau
         RoomChange::SetRole { role, .. } => set_role(at, *role),
         RoomChange::Transfer { .. } => transfer(at),
         RoomChange::Settings(settings) => change_settings(at, settings),
-        RoomChange::Delete => {
+        RoomChange::Delete { .. } => {
             named(at)?;
             require(at, Role::Owner).map(|()| true)
         }
@@ -317,7 +317,7 @@ mod tests {
     fn a_silence_needs_more_power_than_the_silenced_and_reaches_who_left() {
         use MemberState::{Joined, Left};
         let silence = |user| RoomChange::Silence { user, until: NOW + TimeDelta::hours(1), reason: None };
-        let unsilence = |user| RoomChange::Unsilence { user };
+        let unsilence = |user| RoomChange::Unsilence { user, reason: None };
         let cases = [
             (Role::Member, Some((Joined, Role::Member)), Err(Fault::NotAllowed)),
             (Role::Moderator, Some((Joined, Role::Member)), Ok(true)),
@@ -352,7 +352,11 @@ mod tests {
                 now: NOW + TimeDelta::days(1),
             };
             let user = subject.user;
-            let change = until.map_or(RoomChange::Unsilence { user }, |until| RoomChange::Silence { user, until, reason: None });
+            let change = until.map_or(RoomChange::Unsilence { user, reason: None }, |until| RoomChange::Silence {
+                user,
+                until,
+                reason: None,
+            });
             decide_change(&at, &change)
         };
         let days = |days| Some(NOW + TimeDelta::days(days));
@@ -401,16 +405,16 @@ mod tests {
             RoomChange::Leave,
             RoomChange::Decline,
             RoomChange::Invite { user },
-            RoomChange::Uninvite { user },
+            RoomChange::Uninvite { user, reason: None },
             RoomChange::Kick { user, reason: None },
             RoomChange::Ban { user, reason: None },
-            RoomChange::Unban { user },
+            RoomChange::Unban { user, reason: None },
             RoomChange::Silence { user, until: NOW + TimeDelta::hours(1), reason: None },
-            RoomChange::Unsilence { user },
-            RoomChange::SetRole { user, role: Role::Moderator },
-            RoomChange::Transfer { user },
+            RoomChange::Unsilence { user, reason: None },
+            RoomChange::SetRole { user, role: Role::Moderator, reason: None },
+            RoomChange::Transfer { user, reason: None },
             RoomChange::Settings(RoomSettings::default()),
-            RoomChange::Delete,
+            RoomChange::Delete { reason: None },
             RoomChange::RevokeLink { link: crate::domain::ids::LinkId::generate() },
         ];
         for kind in [RoomKind::Private, RoomKind::Direct, RoomKind::Group] {

@@ -382,7 +382,7 @@ async fn two_first_messages_in_both_directions_make_one_room() {
 async fn a_deleted_room_is_gone_for_everybody() {
     let node = Node::new(|_| {}).await;
     let listener = node.listen(node.bob).await.unwrap();
-    node.change(node.ann, RoomChange::Delete).await;
+    node.change(node.ann, RoomChange::Delete { reason: None }).await;
     assert_eq!(faults(&node.say(node.ann, &["a"]).await), [Fault::NotFound]);
     assert_eq!(node.listen(node.bob).await.err(), Some(Fault::NotFound.into()));
     let ended = poll_fn(|task| {
@@ -399,7 +399,7 @@ async fn a_deletion_whose_people_nobody_has_told_is_gone_on_with_by_the_director
     let outbox = Outbox::new(1 << 20);
     let seat = node.relay.register(SessionId::generate(), node.bob, LoginId::generate(), &outbox);
     // As if the node had ended right behind the commit.
-    node.test.change(node.ann, node.room, RoomChange::Delete).await.unwrap();
+    node.test.change(node.ann, node.room, RoomChange::Delete { reason: None }).await.unwrap();
     let told = async {
         while outbox.take_notes().user_head.is_none() {
             tokio::task::yield_now().await;

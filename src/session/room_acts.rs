@@ -20,7 +20,7 @@ pub(super) async fn carry_out(node: Node, actor: Actor, act: Act) -> Result<Done
         RoomChange::Kick { user, .. } | RoomChange::Ban { user, .. } => Some(*user),
         _ => None,
     };
-    let deleted = change == RoomChange::Delete;
+    let deleted = matches!(change, RoomChange::Delete { .. });
     settled(node.rooms.change(room, actor, change), Fault::OutcomeUnknown).await?;
     if let Some(user) = put_out {
         node.presence.membership_ended(user);
@@ -40,16 +40,16 @@ fn change_of(act: Act) -> Result<(RoomId, RoomChange), Fault> {
         Act::Leave(of) => (of.room, RoomChange::Leave),
         Act::Decline(of) => (of.room, RoomChange::Decline),
         Act::Invite(of) => (of.room, RoomChange::Invite { user: of.user }),
-        Act::Uninvite(of) => (of.room, RoomChange::Uninvite { user: of.user }),
+        Act::Uninvite(of) => (of.room, RoomChange::Uninvite { user: of.user, reason: why(of.reason)? }),
         Act::Kick(of) => (of.room, RoomChange::Kick { user: of.user, reason: why(of.reason)? }),
         Act::Ban(of) => (of.room, RoomChange::Ban { user: of.user, reason: why(of.reason)? }),
-        Act::Unban(of) => (of.room, RoomChange::Unban { user: of.user }),
+        Act::Unban(of) => (of.room, RoomChange::Unban { user: of.user, reason: why(of.reason)? }),
         Act::Silence(of) => (of.room, RoomChange::silence(of.user, of.until, of.reason.as_deref())?),
-        Act::Unsilence(of) => (of.room, RoomChange::Unsilence { user: of.user }),
-        Act::SetRole(of) => (of.room, RoomChange::SetRole { user: of.user, role: of.role }),
-        Act::Transfer(of) => (of.room, RoomChange::Transfer { user: of.user }),
+        Act::Unsilence(of) => (of.room, RoomChange::Unsilence { user: of.user, reason: why(of.reason)? }),
+        Act::SetRole(of) => (of.room, RoomChange::SetRole { user: of.user, role: of.role, reason: why(of.reason)? }),
+        Act::Transfer(of) => (of.room, RoomChange::Transfer { user: of.user, reason: why(of.reason)? }),
         Act::ChangeRoom(of) => (of.room, RoomChange::Settings(of.settings.try_into()?)),
-        Act::DeleteRoom(of) => (of.room, RoomChange::Delete),
+        Act::DeleteRoom(of) => (of.room, RoomChange::Delete { reason: why(of.reason)? }),
         _ => return Err(Fault::UnknownCommand),
     })
 }

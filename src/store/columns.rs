@@ -151,6 +151,7 @@ codes!(AuditAction {
     FilterMade = 20,
     FilterRemoved = 21,
     ProfileCleared = 22,
+    Uninvited = 23,
 });
 codes!(ReportReason { Spam = 0, Abuse = 1, Illegal = 2, Other = 3, Filter = 4, Hook = 5 });
 codes!(ReportState { Open = 0, Resolved = 1, Dismissed = 2 });

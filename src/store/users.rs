@@ -427,7 +427,8 @@ mod tests {
         let at = TestStore::open().await;
         let user = register(&at, "ann", "Ann").await.unwrap();
         let login = log_in(&at, &user).await;
-        let set = |disabled| Administer { user: user.id, disabled: Some(disabled), admin: None, by: None, now: now() };
+        let set =
+            |disabled| Administer { user: user.id, disabled: Some(disabled), admin: None, by: None, reason: None, now: now() };
         assert_eq!(at.run(set(true)).await.unwrap().ended, [login]);
         let again = LogIn {
             user: user.id,

@@ -4,6 +4,8 @@ use crate::support::person::{PASSWORD, Person};
 use crate::support::scene::Scene;
 use crate::support::server::Server;
 use crate::support::within;
+use chrono::TimeDelta;
+use hubbub::domain::time::Clock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -413,4 +415,58 @@ async fn what_may_be_said_nowhere_no_room_is_called_or_about() {
     let reports = root.get("reports?state=open").await.ok();
     let found: Vec<_> = items(&reports).iter().map(|report| (&report["user"], &report["text"])).collect();
     assert_eq!(found, [(&json!(ann.id), &json!("odd\nan odd one"))]);
+}
+
+/// Does it over REST, or by the command, which takes what stands in path and body.
+async fn deed(who: &Person, socket: bool, room: &str, (route, named, command): (&str, Value, &str), body: Value) {
+    if socket {
+        let mut all = body;
+        let of = [&json!({ "room": room }), &named];
+        of.iter().flat_map(|some| some.as_object().unwrap()).for_each(|(key, value)| all[key] = value.clone());
+        let answer = who.connect().await.ask(command, all).await;
+        assert_eq!(answer["ok"], json!({}), "{command}: {answer}");
+    } else {
+        let (method, path) = route.split_once(' ').unwrap();
+        who.request(method.parse().unwrap(), &format!("rooms/{room}{path}"), Some(body)).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn why_something_was_done_stands_in_the_log_whichever_way_it_was_asked() {
+    let server = Server::start().await;
+    let root = root(&server).await;
+    let [ann, bob, cem] = ["ann", "bob", "cem"].map(|name| Person::register(&server, name));
+    let (ann, bob, cem) = (ann.await, bob.await, cem.await);
+    for socket in [false, true] {
+        let room = ann.make_room("Hall", "public").await;
+        bob.join(&room).await;
+        bob.put(&format!("rooms/{room}/invitations/{}", cem.id), json!({})).await.ok();
+        let (of_bob, of_cem) = (json!({"user": bob.id}), json!({"user": cem.id}));
+        let path = |path: &str, user: &str| format!("{path}/{user}");
+        let uninvite = path("DELETE /invitations", &cem.id);
+        deed(&ann, socket, &room, (&uninvite, of_cem.clone(), "uninvite"), json!({"reason": "why uninvited"})).await;
+        ann.put(&format!("rooms/{room}/bans/{}", cem.id), json!({})).await.ok();
+        let unban = path("DELETE /bans", &cem.id);
+        deed(&ann, socket, &room, (&unban, of_cem, "unban"), json!({"reason": "why unbanned"})).await;
+        let silence = json!({"until": Clock::system().now() + TimeDelta::hours(1)});
+        ann.put(&format!("rooms/{room}/silences/{}", bob.id), silence).await.ok();
+        let unsilence = path("DELETE /silences", &bob.id);
+        deed(&ann, socket, &room, (&unsilence, of_bob.clone(), "unsilence"), json!({"reason": "why unsilenced"})).await;
+        let role = json!({"role": "moderator", "reason": "why role_changed"});
+        deed(&ann, socket, &room, (&path("PATCH /members", &bob.id), of_bob.clone(), "set_role"), role).await;
+        let transfer = json!({"user": bob.id, "reason": "why transferred"});
+        deed(&ann, socket, &room, ("PUT /owner", of_bob, "transfer"), transfer).await;
+        deed(&bob, socket, &room, ("DELETE ", json!({}), "delete_room"), json!({"reason": "why room_deleted"})).await;
+        let log = root.get(&format!("admin/audit?room={room}")).await.ok();
+        let told: Vec<_> = items(&log).iter().rev().filter(|entry| entry["reason"].is_string()).collect();
+        let actions = ["uninvited", "unbanned", "unsilenced", "role_changed", "transferred", "room_deleted"];
+        assert_eq!(told.iter().map(|entry| &entry["action"]).collect::<Vec<_>>(), actions);
+        assert!(told.iter().all(|entry| entry["reason"] == format!("why {}", text(entry, "action"))), "{told:?}");
+    }
+    bob.patch("me", json!({"about": "spam"})).await.ok();
+    let account = format!("admin/users/{}", bob.id);
+    root.request(reqwest::Method::DELETE, &format!("{account}/profile"), Some(json!({"reason": "spam"}))).await.ok();
+    root.patch(&account, json!({"disabled": true, "reason": "spam again"})).await.ok();
+    let log = root.get(&format!("admin/audit?subject={}&actor={}", bob.id, root.id)).await.ok();
+    assert_eq!(items(&log).iter().rev().map(|entry| &entry["reason"]).collect::<Vec<_>>(), ["spam", "spam again"]);
 }

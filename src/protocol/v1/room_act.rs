@@ -40,15 +40,45 @@ about_a_room! {
     Join "join",
     Leave "leave",
     Decline "decline",
-    DeleteRoom "delete_room",
+}
+
+macro_rules! done_to_somebody {
+    ($($name:ident $word:literal,)*) => {$(
+        #[doc = concat!("`", $word, "`.")]
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// In which room.
+            pub room: RoomId,
+            /// Whom.
+            pub user: UserId,
+            /// Why, for the audit log.
+            #[serde(default)]
+            pub reason: Option<String>,
+        }
+    )*};
 }
 
 about_somebody! {
     Invite "invite",
+}
+
+done_to_somebody! {
     Uninvite "uninvite",
     Unban "unban",
     Unsilence "unsilence",
     Transfer "transfer",
+}
+
+/// `delete_room`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteRoom {
+    /// Which room.
+    pub room: RoomId,
+    /// Why, for the audit log.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `kick`.
@@ -102,6 +132,9 @@ pub struct SetRole {
     pub user: UserId,
     /// `member` or `moderator`.
     pub role: Role,
+    /// Why, for the audit log.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `change_room`.

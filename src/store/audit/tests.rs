@@ -30,16 +30,18 @@ async fn every_deed_in_a_room_has_one_entry_and_a_repeat_has_none() {
     let why = || Some(Reason::parse("noise").unwrap());
     let named = RoomSettings { name: Some(RoomName::parse("Attic").unwrap()), archived: Some(false), ..RoomSettings::default() };
     let deeds = [
-        (RoomChange::SetRole { user: bob, role: Role::Moderator }, AuditAction::RoleChanged),
+        (RoomChange::SetRole { user: bob, role: Role::Moderator, reason: why() }, AuditAction::RoleChanged),
+        (RoomChange::Silence { user: cem, until: noon() + TimeDelta::hours(1), reason: why() }, AuditAction::Silenced),
+        (RoomChange::Unsilence { user: cem, reason: why() }, AuditAction::Unsilenced),
         (RoomChange::Kick { user: cem, reason: why() }, AuditAction::Kicked),
         (RoomChange::Ban { user: cem, reason: why() }, AuditAction::Banned),
-        (RoomChange::Unban { user: cem }, AuditAction::Unbanned),
+        (RoomChange::Unban { user: cem, reason: why() }, AuditAction::Unbanned),
         (RoomChange::Settings(named), AuditAction::RoomChanged),
         (RoomChange::CreateLink { link, secret_hash: [1; 32], expires_at: None, max_uses: None }, AuditAction::LinkMade),
         (RoomChange::RevokeLink { link }, AuditAction::LinkRevoked),
         (RoomChange::AddFilter { filter, rule: rule("spam") }, AuditAction::FilterMade),
         (RoomChange::RemoveFilter { filter }, AuditAction::FilterRemoved),
-        (RoomChange::Transfer { user: bob }, AuditAction::Transferred),
+        (RoomChange::Transfer { user: bob, reason: why() }, AuditAction::Transferred),
     ];
     let before = log(&at, Wanted::default()).await;
     assert_eq!(before, [], "people who come in by themselves are nobody's deed");
@@ -52,13 +54,31 @@ async fn every_deed_in_a_room_has_one_entry_and_a_repeat_has_none() {
         assert_eq!(entries.len(), 1, "{action:?}");
         assert_eq!((entries[0].actor, entries[0].room, entries[0].at), (Some(ann), Some(room), noon()), "{action:?}");
         assert_eq!(log(&at, Wanted::default()).await.len(), number + 1, "{action:?}");
+        if let Some(subject) = change.subject() {
+            assert_eq!((entries[0].subject, entries[0].reason.as_deref()), (Some(subject), Some("noise")), "{action:?}");
+        }
     }
-    let kicked = log(&at, Wanted { action: Some(AuditAction::Kicked), ..Wanted::default() }).await;
-    assert_eq!((kicked[0].subject, kicked[0].reason.as_deref()), (Some(cem), Some("noise")));
     let changed = log(&at, Wanted { action: Some(AuditAction::RoomChanged), ..Wanted::default() }).await;
     assert_eq!(changed[0].detail.as_deref(), Some("name: Attic"), "only what becomes another");
-    at.change(bob, room, RoomChange::Delete).await.unwrap();
-    assert_eq!(log(&at, Wanted { actor: Some(bob), ..Wanted::default() }).await.len(), 1);
+    at.change(bob, room, RoomChange::Delete { reason: why() }).await.unwrap();
+    let of_bob = log(&at, Wanted { actor: Some(bob), ..Wanted::default() }).await;
+    assert_eq!(of_bob.iter().map(|entry| entry.reason.as_deref()).collect::<Vec<_>>(), [Some("noise")]);
+}
+
+#[tokio::test]
+async fn an_invitation_of_another_that_is_taken_back_has_an_entry_and_ones_own_has_none() {
+    let at = TestStore::open().await;
+    let [ann, bob, cem] = at.people().await;
+    let room = at.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    let take_back = || RoomChange::Uninvite { user: cem, reason: Some(Reason::parse("full").unwrap()) };
+    for inviter in [ann, bob] {
+        at.change(inviter, room, RoomChange::Invite { user: cem }).await.unwrap();
+        at.change(ann, room, take_back()).await.unwrap();
+        at.change(ann, room, take_back()).await.unwrap();
+    }
+    let entries = log(&at, Wanted::default()).await;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action, entry.actor, entry.subject, entry.reason.as_deref())).collect();
+    assert_eq!(told, [(AuditAction::Uninvited, Some(ann), Some(cem), Some("full"))]);
 }
 
 #[tokio::test]
@@ -77,7 +97,8 @@ async fn what_is_refused_leaves_no_entry() {
 async fn changes_of_accounts_have_their_entries() {
     let at = TestStore::open().await;
     let [root, ann] = at.people().await;
-    let set = |disabled, admin, by| Administer { user: ann, disabled, admin, by, now: noon() };
+    let why = || Some(Reason::parse("noise").unwrap());
+    let set = |disabled, admin, by| Administer { user: ann, disabled, admin, by, reason: why(), now: noon() };
     at.run(set(Some(true), Some(true), Some(root))).await.unwrap();
     at.run(set(Some(true), Some(true), Some(root))).await.unwrap();
     at.run(set(Some(false), None, None)).await.unwrap();
@@ -93,6 +114,8 @@ async fn changes_of_accounts_have_their_entries() {
         (AuditAction::PasswordReset, None),
     ];
     assert_eq!(told, expected.map(|(action, actor)| (action.code(), actor)));
+    let because = |entry: &&AuditEntry| entry.reason.as_deref() == Some("noise");
+    assert_eq!(about.iter().filter(because).count(), 3, "all but the password, for which nobody asked why");
     let registration = Registration {
         id: RegistrationId::generate(),
         created_by: root,

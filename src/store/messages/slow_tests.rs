@@ -14,7 +14,7 @@ use std::time::Duration;
 async fn slow_hall(test: &TestStore) -> (RoomId, [UserId; 4]) {
     let people: [UserId; 4] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, people[0], &people[1..]).await;
-    test.change(people[0], room, RoomChange::SetRole { user: people[1], role: Role::Moderator }).await.unwrap();
+    test.change(people[0], room, RoomChange::SetRole { user: people[1], role: Role::Moderator, reason: None }).await.unwrap();
     set(test, people[0], room, 60).await;
     (room, people)
 }

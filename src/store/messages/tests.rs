@@ -187,7 +187,7 @@ async fn deleted_or_unknown_room_is_gone_and_others_of_the_batch_are_not() {
     let test = TestStore::open().await;
     let (room, [ann, ..]) = hall(&test).await;
     let lost = test.room(RoomKind::Public, HistoryRule::All, ann, &[]).await;
-    test.change(ann, lost, RoomChange::Delete).await.unwrap();
+    test.change(ann, lost, RoomChange::Delete { reason: None }).await.unwrap();
     let mut appends = Vec::new();
     for room in [lost, RoomId::generate(), room] {
         appends.push(Append { room, policy_revision: test.get_policy(room).await, posts: allowed(&[&post(ann, "x")]) });

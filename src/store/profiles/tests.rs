@@ -131,7 +131,7 @@ async fn a_profile_is_seen_while_a_room_is_shared_and_its_person_does_not_block(
     assert_eq!((seen(&test, bob, ann).await, seen(&test, ann, bob).await), (None, said.clone()));
     relate(ann, bob, RelationChange::UNBLOCK).await;
     assert_eq!(seen(&test, bob, ann).await, said);
-    let disable = |disabled| Administer { user: ann, disabled: Some(disabled), admin: None, by: None, now: noon() };
+    let disable = |disabled| Administer { user: ann, disabled: Some(disabled), admin: None, by: None, reason: None, now: noon() };
     test.run(disable(true)).await.unwrap();
     assert_eq!(seen(&test, bob, ann).await, None);
     test.run(disable(false)).await.unwrap();
@@ -176,7 +176,7 @@ async fn the_server_reports_a_person_once_until_that_is_handled() {
 async fn a_cleared_profile_keeps_its_time_zone_and_stands_in_the_log_once() {
     let test = TestStore::open().await;
     let [ann, root] = test.people().await;
-    let clear = ClearProfile { user: ann, by: root, now: noon() };
+    let clear = ClearProfile { user: ann, by: root, reason: None, now: noon() };
     assert_eq!(test.run(clear.clone()).await.unwrap(), Revision(0), "nothing was said");
     let zone = TimeZone::parse("Europe/Berlin").ok();
     change(&test, ann, ProfileChange { status: Some(status("Away", None)), time_zone: Some(zone), ..about("me") }).await;

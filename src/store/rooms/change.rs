@@ -79,7 +79,7 @@ impl ChangeRoom {
         }
         let (verdict, suspicion) = &self.judged;
         (*verdict)?;
-        let entry = deed::entry(&room, self.actor.user, &self.change, self.now);
+        let entry = deed::entry(&room, self.actor.user, (&self.change, subject), self.now);
         if let Some(made) = self.change_link(db, &room).await? {
             if let Some(entry) = entry.filter(|_| made) {
                 audit::write(db, &entry).await?;
@@ -97,7 +97,7 @@ impl ChangeRoom {
         let people = Locked::take(db, plan.members.iter().map(|member| member.user).chain(suspect)).await?;
         report(db, self.actor.user, suspicion.as_ref(), self.now).await?;
         self.check_limits(db, &plan, &people).await?;
-        if self.change == RoomChange::Delete {
+        if matches!(self.change, RoomChange::Delete { .. }) {
             ending::begin(db, self.room).await?;
         }
         if let Some(entry) = entry {
@@ -174,7 +174,7 @@ impl ChangeRoom {
                 within(invited, limits.invites_per_room)
             }
             RoomChange::Ban { .. } => within(count(db, self.room, MemberState::Banned, None).await?, limits.bans_per_room),
-            RoomChange::Transfer { user } => within(rooms_of(db, *user, true).await?, limits.rooms_owned_per_user),
+            RoomChange::Transfer { user, .. } => within(rooms_of(db, *user, true).await?, limits.rooms_owned_per_user),
             _ => Ok(()),
         }
     }

@@ -2,27 +2,37 @@
 
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::ids::UserId;
-use crate::domain::member::Role;
+use crate::domain::member::{Member, Role};
 use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind, RoomSettings};
 use crate::domain::text::Reason;
 use crate::domain::time::Timestamp;
 
-/// The entry for a change of `room`, as it was before; `None`: what people do for themselves is nobody's deed on others.
-pub(super) fn entry(room: &Room, actor: UserId, change: &RoomChange, now: Timestamp) -> Option<AuditEntry> {
+/// The entry for a change of `room` and of the subject's row in it, both as they were before; `None`: what people do for themselves is nobody's
+/// deed on others.
+pub(super) fn entry(
+    room: &Room,
+    actor: UserId,
+    (change, subject): (&RoomChange, Option<&Member>),
+    now: Timestamp,
+) -> Option<AuditEntry> {
     let new = |action| AuditEntry::new(now, Some(actor), action).in_room(room.id).to(change.subject());
-    let why = |reason: &Option<Reason>| reason.as_ref().map(|reason| reason.as_str().to_owned());
+    let because = |action, reason: &Option<Reason>| new(action).because(reason.as_ref().map(Reason::as_str));
     Some(match change {
-        RoomChange::Kick { reason, .. } => new(AuditAction::Kicked).because(why(reason).as_deref()),
-        RoomChange::Ban { reason, .. } => new(AuditAction::Banned).because(why(reason).as_deref()),
-        RoomChange::Unban { .. } => new(AuditAction::Unbanned),
-        RoomChange::Silence { until, reason, .. } => {
-            new(AuditAction::Silenced).because(why(reason).as_deref()).namely(format!("until {}", until.to_rfc3339()))
+        RoomChange::Uninvite { reason, .. } => {
+            let by_themselves = subject.is_some_and(|invited| invited.by == Some(actor));
+            (!by_themselves).then(|| because(AuditAction::Uninvited, reason))?
         }
-        RoomChange::Unsilence { .. } => new(AuditAction::Unsilenced),
-        RoomChange::SetRole { role, .. } => new(AuditAction::RoleChanged).namely(role_word(*role)),
-        RoomChange::Transfer { .. } => new(AuditAction::Transferred),
+        RoomChange::Kick { reason, .. } => because(AuditAction::Kicked, reason),
+        RoomChange::Ban { reason, .. } => because(AuditAction::Banned, reason),
+        RoomChange::Unban { reason, .. } => because(AuditAction::Unbanned, reason),
+        RoomChange::Silence { until, reason, .. } => {
+            because(AuditAction::Silenced, reason).namely(format!("until {}", until.to_rfc3339()))
+        }
+        RoomChange::Unsilence { reason, .. } => because(AuditAction::Unsilenced, reason),
+        RoomChange::SetRole { role, reason, .. } => because(AuditAction::RoleChanged, reason).namely(role_word(*role)),
+        RoomChange::Transfer { reason, .. } => because(AuditAction::Transferred, reason),
         RoomChange::Settings(settings) => new(AuditAction::RoomChanged).namely(changed(room, settings)),
-        RoomChange::Delete => new(AuditAction::RoomDeleted),
+        RoomChange::Delete { reason } => because(AuditAction::RoomDeleted, reason),
         RoomChange::CreateLink { link, .. } => new(AuditAction::LinkMade).namely(link.to_string()),
         RoomChange::RevokeLink { link } => new(AuditAction::LinkRevoked).namely(link.to_string()),
         RoomChange::AddFilter { .. } => new(AuditAction::FilterMade),
@@ -31,8 +41,7 @@ pub(super) fn entry(room: &Room, actor: UserId, change: &RoomChange, now: Timest
         | RoomChange::JoinByLink { .. }
         | RoomChange::Leave
         | RoomChange::Decline
-        | RoomChange::Invite { .. }
-        | RoomChange::Uninvite { .. } => return None,
+        | RoomChange::Invite { .. } => return None,
     })
 }
 

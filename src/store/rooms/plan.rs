@@ -37,22 +37,22 @@ impl Plan {
             RoomChange::Leave => self.put(self.actor, actor, MemberState::Left, NoticeKind::Left, None),
             RoomChange::Decline => self.put(self.actor, actor, MemberState::Left, NoticeKind::InvitationEnded, None),
             RoomChange::Invite { user } => self.put(*user, subject, MemberState::Invited, NoticeKind::Invited, None),
-            RoomChange::Uninvite { user } => self.put(*user, subject, MemberState::Left, NoticeKind::InvitationEnded, None),
+            RoomChange::Uninvite { user, .. } => self.put(*user, subject, MemberState::Left, NoticeKind::InvitationEnded, None),
             RoomChange::Kick { user, reason } => {
                 self.put(*user, subject, MemberState::Left, NoticeKind::Kicked, text(reason));
             }
             RoomChange::Ban { user, reason } => {
                 self.put(*user, subject, MemberState::Banned, NoticeKind::Banned, text(reason));
             }
-            RoomChange::Unban { user } => self.put(*user, subject, MemberState::Left, NoticeKind::Unbanned, None),
+            RoomChange::Unban { user, .. } => self.put(*user, subject, MemberState::Left, NoticeKind::Unbanned, None),
             RoomChange::Silence { user, until, reason } => {
                 self.silence(*user, subject, Some(*until), NoticeKind::Silenced, text(reason));
             }
-            RoomChange::Unsilence { user } => self.silence(*user, subject, None, NoticeKind::Unsilenced, None),
-            RoomChange::SetRole { user, role } => self.set_role(*user, subject, *role, NoticeKind::RoleChanged),
-            RoomChange::Transfer { user } => self.transfer(*user, actor, subject),
+            RoomChange::Unsilence { user, .. } => self.silence(*user, subject, None, NoticeKind::Unsilenced, None),
+            RoomChange::SetRole { user, role, .. } => self.set_role(*user, subject, *role, NoticeKind::RoleChanged),
+            RoomChange::Transfer { user, .. } => self.transfer(*user, actor, subject),
             RoomChange::Settings(settings) => self.settings(settings),
-            RoomChange::Delete => self.delete(),
+            RoomChange::Delete { .. } => self.delete(),
             RoomChange::AddFilter { .. } | RoomChange::RemoveFilter { .. } => self.filters(),
             RoomChange::CreateLink { .. } | RoomChange::RevokeLink { .. } => {}
         }

@@ -50,10 +50,10 @@ async fn a_silence_is_a_revision_that_counts_for_the_policy_and_tells_why() {
     assert_eq!(changed.user_heads.len(), 1, "bob's own stream tells him");
     // The same again is no change.
     assert_eq!(test.change(ann, room, silence(bob, hours(1))).await.unwrap().changes, None);
-    let ended = test.change(ann, room, RoomChange::Unsilence { user: bob }).await.unwrap();
+    let ended = test.change(ann, room, RoomChange::Unsilence { user: bob, reason: None }).await.unwrap();
     assert_eq!(ended.room.policy_revision, ended.room.head);
     assert_eq!(row(&test, room, bob).await.silenced_until, None);
-    assert_eq!(test.change(ann, room, RoomChange::Unsilence { user: bob }).await.unwrap().changes, None);
+    assert_eq!(test.change(ann, room, RoomChange::Unsilence { user: bob, reason: None }).await.unwrap().changes, None);
 }
 
 #[tokio::test]
@@ -69,10 +69,10 @@ async fn leaving_and_coming_back_does_not_end_a_silence() {
         (ann, kick),
         (bob, RoomChange::Join),
         (ann, ban),
-        (ann, RoomChange::Unban { user: bob }),
+        (ann, RoomChange::Unban { user: bob, reason: None }),
         (ann, RoomChange::Invite { user: bob }),
         (bob, RoomChange::Join),
-        (ann, RoomChange::SetRole { user: bob, role: Role::Moderator }),
+        (ann, RoomChange::SetRole { user: bob, role: Role::Moderator, reason: None }),
     ] {
         test.change(who, room, change.clone()).await.unwrap();
         assert_eq!(row(&test, room, bob).await.silenced_until, Some(hours(1)), "after {change:?}");
@@ -85,7 +85,7 @@ async fn an_owner_is_never_silenced_as_nobody_could_end_it() {
     let [ann, bob] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
     test.change(ann, room, silence(bob, hours(1))).await.unwrap();
-    test.change(ann, room, RoomChange::Transfer { user: bob }).await.unwrap();
+    test.change(ann, room, RoomChange::Transfer { user: bob, reason: None }).await.unwrap();
     assert_eq!(row(&test, room, bob).await.silenced_until, None);
     // And whoever comes into an empty room owns it.
     test.change(bob, room, silence(ann, hours(1))).await.unwrap();
@@ -121,7 +121,9 @@ async fn who_may_post_is_settled_anew_by_a_role_and_by_the_rule_of_the_room() {
     let changed = test.change(ann, room, RoomChange::Settings(read_only)).await.unwrap();
     assert_eq!((changed.room.posting, changed.room.policy_revision), (Role::Moderator, changed.room.head));
     assert_eq!(test.get(room).await.posting, Role::Moderator);
-    for change in [RoomChange::SetRole { user: bob, role: Role::Moderator }, RoomChange::Transfer { user: bob }] {
+    for change in
+        [RoomChange::SetRole { user: bob, role: Role::Moderator, reason: None }, RoomChange::Transfer { user: bob, reason: None }]
+    {
         let changed = test.change(ann, room, change).await.unwrap();
         assert_eq!(changed.room.policy_revision, changed.room.head);
     }

@@ -207,7 +207,7 @@ async fn bans_have_a_limit_and_those_who_left_are_not_loaded() {
     ban(eve).await.unwrap();
     ban(eve).await.unwrap();
     assert_eq!(refused(ban(kim).await), Fault::LimitReached);
-    test.change(ann, room, RoomChange::Unban { user: eve }).await.unwrap();
+    test.change(ann, room, RoomChange::Unban { user: eve, reason: None }).await.unwrap();
     ban(kim).await.unwrap();
     let loaded = || test.store.read(move |db| Box::pin(load(db, room)));
     let held = |rows: Option<(Room, Vec<Member>)>| rows.unwrap().1.into_iter().map(|row| row.user).collect::<BTreeSet<_>>();
@@ -270,7 +270,7 @@ async fn room_of_a_deleted_account_gets_another_owner() {
     let test = TestStore::open().await;
     let [ann, bob, eve] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob, eve]).await;
-    test.change(ann, room, RoomChange::SetRole { user: eve, role: Role::Moderator }).await.unwrap();
+    test.change(ann, room, RoomChange::SetRole { user: eve, role: Role::Moderator, reason: None }).await.unwrap();
     let depart = Depart { user: ann, room, now: noon() };
     let changed = test.run(depart.clone()).await.unwrap();
     assert_eq!(row(&test, room, eve).await.role, Role::Owner, "a moderator comes before an older member");
@@ -286,12 +286,12 @@ async fn transfer_and_deletion_asked_again_are_already_so() {
     let test = TestStore::open().await;
     let [ann, bob] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
-    let transfer = RoomChange::Transfer { user: bob };
+    let transfer = RoomChange::Transfer { user: bob, reason: None };
     assert!(test.change(ann, room, transfer.clone()).await.unwrap().changes.is_some());
     assert_eq!(row(&test, room, ann).await.role, Role::Moderator);
     assert_eq!(test.change(ann, room, transfer).await.unwrap().changes, None);
-    assert!(test.change(bob, room, RoomChange::Delete).await.unwrap().room.deleted);
-    assert_eq!(test.change(bob, room, RoomChange::Delete).await.unwrap().changes, None);
+    assert!(test.change(bob, room, RoomChange::Delete { reason: None }).await.unwrap().room.deleted);
+    assert_eq!(test.change(bob, room, RoomChange::Delete { reason: None }).await.unwrap().changes, None);
     assert_eq!(refused(test.change(ann, room, RoomChange::Leave).await), Fault::NotFound);
 }
 
@@ -322,7 +322,7 @@ async fn lists_come_in_pages_without_gap_or_repeat() {
         assert_eq!(page.items.len(), count, "{text}");
     }
     let room = names[0];
-    test.change(people[0], room, RoomChange::SetRole { user: people[3], role: Role::Moderator }).await.unwrap();
+    test.change(people[0], room, RoomChange::SetRole { user: people[3], role: Role::Moderator, reason: None }).await.unwrap();
     let (mut after, mut found) = (None, Vec::new());
     loop {
         let page = test.store.read(move |db| Box::pin(members::page(db, room, MemberState::Joined, after, 3))).await.unwrap();
@@ -367,8 +367,8 @@ async fn changes_of_the_same_people_in_many_rooms_do_not_deadlock() {
                 for (user, change) in others.iter().flat_map(|user| {
                     [
                         (*user, RoomChange::Join),
-                        (owner, RoomChange::Transfer { user: *user }),
-                        (*user, RoomChange::Transfer { user: owner }),
+                        (owner, RoomChange::Transfer { user: *user, reason: None }),
+                        (*user, RoomChange::Transfer { user: owner, reason: None }),
                     ]
                 }) {
                     let actor = crate::store::testing::actor(user);
@@ -407,7 +407,7 @@ async fn people_of_a_deleted_room_follow_in_parts_and_each_stream_says_so_once()
     let end = EndMemberships { room, people_max: 3 };
     assert_eq!(test.run(end).await.unwrap().user_heads, [], "nobody leaves a room that is there");
     assert_eq!(test.get(room).await.member_count, 3);
-    test.change(ann, room, RoomChange::Delete).await.unwrap();
+    test.change(ann, room, RoomChange::Delete { reason: None }).await.unwrap();
     let left = || async { test.store.read(move |db| Box::pin(ending(db, None, 10))).await.unwrap().items };
     assert_eq!(left().await, [room]);
     let first = test.run(end).await.unwrap();
@@ -428,7 +428,10 @@ async fn people_of_a_deleted_room_follow_in_parts_and_each_stream_says_so_once()
     let quiet: crate::store::backup::Progress = std::sync::Arc::new(|_| ());
     let report = test.store.verify(None, &quiet).await.unwrap();
     assert_eq!(report.breaches, []);
-    assert!(test.change(ann, room, RoomChange::Delete).await.is_ok(), "the owner who asks again is told that it is so");
+    assert!(
+        test.change(ann, room, RoomChange::Delete { reason: None }).await.is_ok(),
+        "the owner who asks again is told that it is so"
+    );
 }
 
 #[tokio::test]
@@ -436,7 +439,7 @@ async fn nobody_is_in_a_deleted_room_even_before_its_people_have_followed() {
     let test = TestStore::open().await;
     let [ann, bob] = test.people().await;
     let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
-    test.change(ann, room, RoomChange::Delete).await.unwrap();
+    test.change(ann, room, RoomChange::Delete { reason: None }).await.unwrap();
     let stream = test.stream(bob, 0, 10).await;
     let states: Vec<MemberState> = stream
         .items

@@ -11,6 +11,7 @@ use crate::domain::ids::{LoginId, UserId};
 use crate::domain::order::Revision;
 use crate::domain::profile::{OwnProfile, ProfileChange};
 use crate::domain::report::{ReportReason, ReportTarget, Suspicion};
+use crate::domain::text::Reason;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::audit;
@@ -96,6 +97,8 @@ pub struct ClearProfile {
     pub user: UserId,
     /// Which administrator asks.
     pub by: UserId,
+    /// Why, for the audit log.
+    pub reason: Option<Reason>,
     /// The present time.
     pub now: Timestamp,
 }
@@ -114,7 +117,8 @@ impl Operation for ClearProfile {
                 profiles::write(db, self.user, &profile).await?;
                 raise(&mut row);
                 write(db, &row).await?;
-                audit::write(db, &AuditEntry::new(self.now, Some(self.by), AuditAction::ProfileCleared).to(self.user)).await?;
+                let cleared = AuditEntry::new(self.now, Some(self.by), AuditAction::ProfileCleared).to(self.user);
+                audit::write(db, &cleared.because(self.reason.as_ref().map(Reason::as_str))).await?;
             }
             revision(row.stream_revision)
         })
@@ -201,6 +205,8 @@ pub struct Administer {
     pub admin: Option<bool>,
     /// Who asks; `None`: the operator, on the command line.
     pub by: Option<UserId>,
+    /// Why, for the audit log.
+    pub reason: Option<Reason>,
     /// The present time.
     pub now: Timestamp,
 }
@@ -228,7 +234,8 @@ impl Operation for Administer {
                 }),
             ];
             for action in deeds.into_iter().flatten() {
-                audit::write(db, &AuditEntry::new(self.now, self.by, action).to(self.user)).await?;
+                let deed = AuditEntry::new(self.now, self.by, action).to(self.user);
+                audit::write(db, &deed.because(self.reason.as_ref().map(Reason::as_str))).await?;
             }
             let ended = match row.disabled {
                 true => logins::end(db, self.user, logins::Which::Except(None), self.now).await?,

@@ -40,11 +40,11 @@ async fn lively(test: &TestStore) -> (RoomId, RoomId, UserId) {
     test.say(room, ann, &["1", "2"]).await;
     test.change(ann, room, RoomChange::Kick { user: eve, reason: None }).await.unwrap();
     test.say(room, bob, &["3", "4"]).await;
-    test.change(ann, room, RoomChange::Transfer { user: bob }).await.unwrap();
+    test.change(ann, room, RoomChange::Transfer { user: bob, reason: None }).await.unwrap();
     test.change(ann, room, RoomChange::Leave).await.unwrap();
     let gone = test.room(RoomKind::Private, HistoryRule::All, eve, &[bob]).await;
     test.say(gone, eve, &["x"]).await;
-    test.change(eve, gone, RoomChange::Delete).await.unwrap();
+    test.change(eve, gone, RoomChange::Delete { reason: None }).await.unwrap();
     let direct = RoomId(uuid::Uuid::now_v7());
     let first = FirstDirect { other: bob, room: direct, post: post(ann, "hi"), verdict: Ok(()), now: noon(), limits: limits() };
     test.run(first).await.unwrap();

@@ -157,7 +157,7 @@ async fn make_administrator(server: &mut Server, person: &Person) {
     let config = server.config();
     let store = Store::open(&config.database, server.folder.path()).await.expect("the store opens");
     let user = person.id.parse().expect("an id");
-    let promote = Administer { user, disabled: None, admin: Some(true), by: None, now: Clock::system().now() };
+    let promote = Administer { user, disabled: None, admin: Some(true), by: None, reason: None, now: Clock::system().now() };
     store.transaction(Arc::new(promote), DEADLINE).await.expect("the account is promoted");
     drop(store);
     server.restart().await;

@@ -158,7 +158,7 @@ fn rooms() -> Vec<Row> {
         change(json!({"archived": true}), OWNERS).spoils(),
         // Without the command: an administrator who has closed a room that is not theirs does not find it any more.
         route("patch", "/api/v1/rooms/{room}", json!({"kind": "private"}), OWNERS).spoils(),
-        delete("/api/v1/rooms/{room}", OWNERS).command("delete_room").spoils(),
+        route("delete", "/api/v1/rooms/{room}", json!({"reason": "empty"}), OWNERS).command("delete_room").spoils(),
     ]
 }
 
@@ -167,19 +167,27 @@ fn members() -> Vec<Row> {
         put("/api/v1/rooms/{room}/members/me", WHO_MAY_JOIN).command("join").spoils(),
         delete("/api/v1/rooms/{room}/members/me", BUT_THE_LAST_OWNER).command("leave").spoils(),
         get("/api/v1/rooms/{room}/members", MEMBERS),
-        route("patch", "/api/v1/rooms/{room}/members/{user}", json!({"role": "moderator"}), OWNERS).command("set_role").spoils(),
+        route("patch", "/api/v1/rooms/{room}/members/{user}", json!({"role": "moderator", "reason": "trusted"}), OWNERS)
+            .command("set_role")
+            .spoils(),
         delete("/api/v1/rooms/{room}/members/{user}", MODERATORS).command("kick").spoils(),
         get("/api/v1/rooms/{room}/bans", MODERATORS),
         put("/api/v1/rooms/{room}/bans/{user}", MODERATORS).command("ban").spoils(),
-        delete("/api/v1/rooms/{room}/bans/{user}", MODERATORS).command("unban").spoils(),
+        route("delete", "/api/v1/rooms/{room}/bans/{user}", json!({"reason": "calm"}), MODERATORS).command("unban").spoils(),
         get("/api/v1/rooms/{room}/silences", MODERATORS),
         route("put", "/api/v1/rooms/{room}/silences/{user}", json!({"until": "{in_an_hour}"}), MODERATORS)
             .command("silence")
             .spoils(),
-        delete("/api/v1/rooms/{room}/silences/{user}", MODERATORS).command("unsilence").spoils(),
-        route("put", "/api/v1/rooms/{room}/owner", json!({"user": "{user}"}), OWNERS).command("transfer").spoils(),
+        route("delete", "/api/v1/rooms/{room}/silences/{user}", json!({"reason": "calm"}), MODERATORS)
+            .command("unsilence")
+            .spoils(),
+        route("put", "/api/v1/rooms/{room}/owner", json!({"user": "{user}", "reason": "away"}), OWNERS)
+            .command("transfer")
+            .spoils(),
         put("/api/v1/rooms/{room}/invitations/{user}", INVITERS).command("invite").spoils(),
-        delete("/api/v1/rooms/{room}/invitations/{user}", MODERATORS_INSIDE).command("uninvite").spoils(),
+        route("delete", "/api/v1/rooms/{room}/invitations/{user}", json!({"reason": "full"}), MODERATORS_INSIDE)
+            .command("uninvite")
+            .spoils(),
         delete("/api/v1/me/invitations/{room}", WHO_MAY_KNOW).command("decline").spoils(),
         route("post", "/api/v1/rooms/{room}/links", json!({}), MODERATORS),
         get("/api/v1/rooms/{room}/links", MODERATORS),
@@ -244,8 +252,8 @@ fn operators() -> Vec<Row> {
     vec![
         get("/api/v1/admin/users", ADMINS),
         get("/api/v1/admin/users/{user}", ADMINS),
-        route("patch", "/api/v1/admin/users/{user}", json!({"disabled": false}), ADMINS),
-        delete("/api/v1/admin/users/{user}/profile", ADMINS),
+        route("patch", "/api/v1/admin/users/{user}", json!({"disabled": false, "reason": "calm"}), ADMINS),
+        route("delete", "/api/v1/admin/users/{user}/profile", json!({"reason": "spam"}), ADMINS),
         route("post", "/api/v1/admin/registrations", json!({}), ADMINS),
         get("/api/v1/admin/registrations", ADMINS),
         delete("/api/v1/admin/registrations/{registration}", ADMINS),
