@@ -7,13 +7,18 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Supervised, WrapFuture};
 
 use super::work::Parts;
+use crate::store::notifications::queue;
 use crate::supervision::policy::RestartPolicy;
 use crate::supervision::supervisor::ChildSpec;
 use crate::supervision::tree::Supervisor;
+use crate::telemetry::metrics as names;
 
 /// From the first message that may notify somebody until the work begins: its author has the answer by then, and of what comes with it more is done
 /// together.
 const GATHERS: Duration = Duration::from_millis(10);
+
+/// So many messages that wait are counted: a longer queue is told as this long.
+const COUNTED_MAX: usize = 100_000;
 
 /// Starts the notifier below `supervisor` on the current arbiter.
 pub fn start(supervisor: &Supervisor, policy: RestartPolicy, parts: Parts) {
@@ -53,9 +58,13 @@ async fn work(parts: Arc<Parts>) {
     }
 }
 
-/// Keeps what people wait for up to date, as another process may change it.
+/// Keeps what people wait for up to date, as another process may change it, and shows how many messages wait for it to be done.
 async fn look(parts: Arc<Parts>) {
     loop {
+        if let Ok(waiting) = parts.store.read(|db| Box::pin(queue::waiting(db, COUNTED_MAX))).await {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact")]
+            metrics::gauge!(names::NOTIFY_WAITING).set(waiting as f64);
+        }
         if let Err(error) = parts.notify.refresh(&parts.store).await {
             tracing::warn!(%error, "cannot read for what people want to be notified");
         }

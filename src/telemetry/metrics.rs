@@ -98,6 +98,7 @@ table! {
     FILTER_HOOK_SECONDS "hubbub_filter_hook_seconds" Histogram(SECONDS) Seconds "Time of one question to the filter hook.";
     NOTIFICATIONS "hubbub_notifications_total" Counter Count "Notifications written to people's streams, or taken back.";
     NOTIFY_SECONDS "hubbub_notify_seconds" Histogram(SECONDS) Seconds "Time from a message that may notify somebody until the last of them was.";
+    NOTIFY_WAITING "hubbub_notify_waiting" Gauge Count "Messages of which people are still to be notified, as they were when it was last looked; not counted beyond 100000.";
     REPORTS "hubbub_reports_total" Counter Count "Reports to moderators. Label reason.";
 
     // Actors and HTTP.

@@ -1,6 +1,7 @@
-//! I4: a room's mailbox is bounded.
+//! I4: a room's mailbox is bounded, and the one queue that is not says how long it is.
 
-use crate::arm::Turn;
+use crate::arm::{ALWAYS, Turn};
+use crate::support::eventually;
 use crate::support::scene::Scene;
 use crate::support::viewer::text;
 use futures_util::future::join_all;
@@ -33,4 +34,22 @@ async fn a_full_mailbox_of_a_room_answers_busy_and_the_room_goes_on() {
         scene.bob.say_as(&scene.room, client_id, client_id).await.ok();
     }
     assert_eq!(scene.history().await.len(), 41);
+}
+
+#[tokio::test]
+async fn messages_that_wait_until_people_are_notified_are_told_by_a_metric() {
+    let mut turn = Turn::take().await;
+    let scene = Scene::start_with(&[("notify.refresh", "50ms"), ("notify.check", "50ms")]).await;
+    let waiting = async |number: &str| {
+        let line = format!("hubbub_notify_waiting {number}");
+        let told = async || scene.ann.get_text("/metrics").await.lines().any(|told| told == line).then_some(());
+        eventually(&line, told).await;
+    };
+    turn.arm("notify.wait", ALWAYS);
+    for _ in 0..3 {
+        scene.ann.say(&scene.room, "@bob").await;
+    }
+    waiting("3").await;
+    turn.disarm();
+    waiting("0").await;
 }

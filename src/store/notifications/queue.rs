@@ -1,13 +1,14 @@
 //! Messages of which people are still to be notified, or whose notifications are to be taken back.
 
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
 
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::Seq;
 use crate::domain::time::Timestamp;
 use crate::store::backend::Db;
-use crate::store::columns::{Id, at, int, seq};
+use crate::store::columns::{Id, at, int, number, seq};
 use crate::store::error::StoreError;
 use crate::store::operation::{Operation, Reply};
 use crate::store::schema::notify_queue;
@@ -43,6 +44,23 @@ pub async fn oldest(db: &mut Db, limit: usize) -> Result<Vec<Job>, StoreError> {
         Ok(Job { room: room.into(), seq: seq(number)?, after: after.map(Into::into) })
     };
     rows.into_iter().map(job).collect()
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+}
+
+/// How many wait; counted up to `most`, as a long queue is read through for it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn waiting(db: &mut Db, most: usize) -> Result<u64, StoreError> {
+    let query = diesel::sql_query("SELECT COUNT(*) AS waiting FROM (SELECT seq FROM notify_queue LIMIT ?) AS counted")
+        .bind::<BigInt, _>(i64::try_from(most).unwrap_or(i64::MAX));
+    let counted: Counted = each!(db, |c| query.get_result(c).await)?;
+    number(counted.waiting)
 }
 
 /// Adds new messages (room, number), in the transaction that stores them.

@@ -50,6 +50,10 @@ async fn look(test: &TestStore, job: Job, limit: usize) -> Option<(Said, Chunk)>
     read.await.unwrap()
 }
 
+async fn waiting(test: &TestStore, most: usize) -> u64 {
+    test.store.read(move |db| Box::pin(queue::waiting(db, most))).await.unwrap()
+}
+
 fn mentioning(users: Vec<UserId>) -> Details {
     Details { mentions: Mentions { users, ..Mentions::default() }, ..Details::default() }
 }
@@ -104,6 +108,20 @@ async fn a_message_waits_from_its_own_commit_on_and_a_repeat_waits_no_second_tim
     assert_eq!(users(&test.run(notify(job, ann, &[bob], None)).await.unwrap()), [bob]);
     test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
     assert_eq!(oldest(&test).await, None);
+}
+
+#[tokio::test]
+async fn those_that_wait_are_counted_as_far_as_is_asked() {
+    let test = TestStore::open().await;
+    let ([ann, bob], room) = hall(&test).await;
+    assert_eq!(waiting(&test, 2).await, 0);
+    for _ in 0..3 {
+        say(&test, room, ann, mentioning(vec![bob])).await;
+    }
+    assert_eq!((waiting(&test, 2).await, waiting(&test, 9).await), (2, 3));
+    let job = oldest(&test).await.unwrap();
+    test.run(notify(job, ann, &[bob], None)).await.unwrap();
+    assert_eq!(waiting(&test, 9).await, 2);
 }
 
 #[tokio::test]
