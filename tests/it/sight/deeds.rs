@@ -2,13 +2,17 @@
 
 use super::cell::Cell;
 use crate::support::eventually;
-use serde_json::json;
+use crate::support::person::Person;
+use crate::support::socket::Socket;
+use serde_json::{Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// What is seen otherwise.
     Nothing,
     Block,
+    /// Takes it back.
+    Unblock,
     BlockedBy,
     Mute,
     MuteRoom,
@@ -24,6 +28,7 @@ impl Deed {
     pub const ALL: &[Self] = &[
         Self::Nothing,
         Self::Block,
+        Self::Unblock,
         Self::BlockedBy,
         Self::Mute,
         Self::MuteRoom,
@@ -40,6 +45,7 @@ impl Deed {
         match self {
             Self::Nothing => "otherwise",
             Self::Block => "Ann blocks Bob",
+            Self::Unblock => "Ann has unblocked Bob",
             Self::BlockedBy => "Bob blocks Ann",
             Self::Mute => "Ann mutes Bob",
             Self::MuteRoom => "Ann mutes the room",
@@ -58,6 +64,11 @@ impl Deed {
         match self {
             Self::Nothing => return,
             Self::Block => ann.put(&format!("me/blocks/{}", bob.id), json!({})).await,
+            Self::Unblock => {
+                ann.put(&format!("me/blocks/{}", bob.id), json!({})).await.ok();
+                everywhere(cell, false).await;
+                ann.delete(&format!("me/blocks/{}", bob.id)).await
+            }
             Self::BlockedBy => bob.put(&format!("me/blocks/{}", ann.id), json!({})).await,
             Self::Mute => ann.put(&format!("me/mutes/{}", bob.id), json!({})).await,
             Self::MuteRoom => ann.put(&format!("{room}/preferences"), forever).await,
@@ -76,15 +87,40 @@ impl Deed {
             Self::ReadOnly => ann.patch(&room, json!({"posting": "moderator"})).await,
         }
         .ok();
-        if matches!(self, Self::Block | Self::BlockedBy) {
-            // Each of the two sees the other's presence no more: then every session knows.
-            for (who, other) in [(ann, bob), (bob, ann)] {
-                eventually("the block, everywhere", || async {
-                    let shown = who.get(&format!("presence?users={}", other.id)).await.ok();
-                    (shown["users"] == json!([])).then_some(())
-                })
-                .await;
-            }
+        if self.blocks().is_some() {
+            everywhere(cell, self == Self::Unblock).await;
         }
+    }
+
+    /// Who is told of a block: whether it is Ann, else Bob, and whether it holds now.
+    const fn blocks(self) -> Option<(bool, bool)> {
+        match self {
+            Self::Block => Some((true, true)),
+            Self::Unblock => Some((true, false)),
+            Self::BlockedBy => Some((false, true)),
+            _ => None,
+        }
+    }
+
+    /// Waits until this connection of `whose` has been told of the deed, if it is told of a block: from there on that holds for it.
+    pub async fn is_told(self, cell: &Cell<'_>, whose: &Person, socket: &mut Socket) {
+        let Some((is_anns, blocked)) = self.blocks() else { return };
+        let who = if is_anns { &cell.ann } else { &cell.bob };
+        if who.id != whose.id {
+            return;
+        }
+        let told = |item: &Value| item["relation"]["blocked"] == blocked;
+        while !socket.push("user_changes").await["items"].as_array().expect("items").iter().any(told) {}
+    }
+}
+
+/// Waits until each of the two sees the other's presence, or does no more: then every session knows.
+async fn everywhere(cell: &Cell<'_>, seen: bool) {
+    for (who, other) in [(&cell.ann, &cell.bob), (&cell.bob, &cell.ann)] {
+        eventually("the block, everywhere", || async {
+            let shown = who.get(&format!("presence?users={}", other.id)).await.ok();
+            ((shown["users"] != json!([])) == seen).then_some(())
+        })
+        .await;
     }
 }

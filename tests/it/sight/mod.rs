@@ -2,6 +2,7 @@
 //! what is expected; each cell is played on people and rooms of its own, and looked at three times: by who stayed connected, by who was away and
 //! resumes, and over REST.
 
+mod attempt;
 mod cell;
 mod deeds;
 mod paths;
@@ -37,8 +38,9 @@ async fn row(path: Path, text: &str) {
     let expected = table().remove(text).unwrap_or_else(|| panic!("docs/BLOCKING.md has no row {text}"));
     let server = Server::start_with(cell::SETTINGS).await;
     let seen = join_all(Deed::ALL.iter().enumerate().map(async |(number, deed)| {
-        let mut cell = Cell::set(&server, number, path != Path::FirstDirect).await;
-        (deed, path.play(&mut cell, *deed).await)
+        let mut cell = Box::pin(Cell::set(&server, number, path != Path::FirstDirect)).await;
+        Box::pin(path.prepare(&mut cell)).await;
+        (deed, path.play(&cell, *deed).await)
     }));
     let mut wrong = Vec::new();
     for (deed, Seen { live, resumed, rest }) in seen.await {
@@ -67,6 +69,10 @@ macro_rules! rows {
 rows! {
     a_message: Says, "Bob writes in the room";
     a_message_of_before: HasSaid, "what Bob wrote there before";
+    a_reply_of_before: HasReplied, "what Bob wrote in Ann's thread before";
+    a_direct_message_of_before: HasWhispered, "what Bob wrote in their direct room before";
+    a_notification_of_before: HasNotified, "that Ann was notified of what Bob wrote before";
+    a_forwarded_text_of_before: HasBeenForwarded, "what Cid forwarded before of what Bob wrote";
     an_edit: Edits, "Bob edits what he wrote before";
     a_deletion: Deletes, "Bob deletes what he wrote before";
     a_reaction: Reacts, "Bob reacts to a message of Ann's";

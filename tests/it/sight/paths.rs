@@ -1,10 +1,12 @@
 //! Ways from one to the other: the rows.
 
-use super::cell::{ANNS, BOBS, Cell, Looking, Seen, whisper};
+use super::attempt::Attempt;
+use super::cell::{ANNS, BOBS, Cell, Looking, Screen, Seen, line};
 use super::deeds::Deed;
 use super::unseen;
-use crate::support::person::{Answer, Person};
+use crate::support::person::Person;
 use crate::support::viewer::{number, text};
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,6 +14,10 @@ use uuid::Uuid;
 pub enum Path {
     Says,
     HasSaid,
+    HasReplied,
+    HasWhispered,
+    HasNotified,
+    HasBeenForwarded,
     Edits,
     Deletes,
     Reacts,
@@ -48,7 +54,7 @@ fn whole(row: Option<&Value>) -> &'static str {
 }
 
 /// As something that belongs to a message is seen.
-fn part(there: impl Fn(&Value) -> bool) -> impl Fn(Option<&Value>) -> &'static str {
+fn part(there: impl Fn(&Value) -> bool + 'static) -> impl Fn(Option<&Value>) -> &'static str {
     move |row| match row {
         Some(row) if row["hidden"] == true => "stub",
         Some(row) if there(row) => "shown",
@@ -57,99 +63,150 @@ fn part(there: impl Fn(&Value) -> bool) -> impl Fn(Option<&Value>) -> &'static s
 }
 
 impl Path {
+    /// Makes what the row needs to be there before the deed.
+    pub async fn prepare(self, cell: &mut Cell<'_>) {
+        let Cell { ann, bob, cid, room, side, .. } = &*cell;
+        let path = format!("rooms/{room}/messages");
+        let reply = json!({"client_id": Uuid::now_v7(), "text": "a reply", "thread": ANNS});
+        let den = |of: &Person| json!({"name": format!("Den of {}", of.name), "kind": "private"});
+        let made = match self {
+            Self::HasReplied => bob.post(&path, reply).await.ok()["seq"].clone(),
+            Self::HasNotified => bob.say(room, &format!("@{}", ann.name)).await["seq"].clone(),
+            Self::HasBeenForwarded => cid.post(&format!("rooms/{side}/messages"), forward(room)).await.ok()["seq"].clone(),
+            Self::Invites => bob.post("rooms", den(bob)).await.ok()["id"].clone(),
+            Self::Invited => ann.post("rooms", den(ann)).await.ok()["id"].clone(),
+            _ => Value::Null,
+        };
+        cell.made = made;
+        cell.server.everybody_is_notified().await;
+    }
+
     /// Does it after the deed; what the other sees of it.
-    pub async fn play(self, cell: &mut Cell<'_>, deed: Deed) -> Seen {
+    pub async fn play(self, cell: &Cell<'_>, deed: Deed) -> Seen {
         let (ann, bob) = (&cell.ann, &cell.bob);
+        // Boxed: each is large, and they are many at once.
         match self {
-            Self::Types => unseen::typing(cell, deed).await,
-            Self::Reads => unseen::reading(cell, deed).await,
-            Self::Comes => unseen::presence(cell, deed, ann, bob).await,
-            Self::IsSeen => unseen::presence(cell, deed, bob, ann).await,
-            Self::TellsOfHimself => unseen::profile(cell, deed, ann, bob).await,
-            Self::IsLookedAt => unseen::profile(cell, deed, bob, ann).await,
-            Self::Answers | Self::Invited | Self::Receives => self.seen_by(bob, cell, deed).await,
-            _ => self.seen_by(ann, cell, deed).await,
+            Self::Types => Box::pin(unseen::typing(cell, deed)).await,
+            Self::Reads => Box::pin(unseen::reading(cell, deed)).await,
+            Self::Comes => Box::pin(unseen::presence(cell, deed, ann, bob)).await,
+            Self::IsSeen => Box::pin(unseen::presence(cell, deed, bob, ann)).await,
+            Self::TellsOfHimself => Box::pin(unseen::profile(cell, deed, ann, bob)).await,
+            Self::IsLookedAt => Box::pin(unseen::profile(cell, deed, bob, ann)).await,
+            Self::Answers | Self::Invited | Self::Receives => Box::pin(self.seen_by(bob, cell, deed)).await,
+            _ => Box::pin(self.seen_by(ann, cell, deed)).await,
         }
     }
 
     async fn seen_by(self, viewer: &Person, cell: &Cell<'_>, deed: Deed) -> Seen {
-        let looking = Looking::on(viewer).await;
-        deed.commit(cell).await;
-        let answer = self.act(cell).await;
-        if !answer.status.is_success() {
-            return Seen::all(answer.code());
-        }
+        let looking = Box::pin(Looking::on(viewer)).await;
+        Box::pin(deed.commit(cell)).await;
+        let before = Box::pin(looking.picture(cell)).await;
+        let done = match Box::pin(self.attempt(cell).make()).await {
+            Err(code) => return Box::pin(looking.see_nothing(cell, &code, before)).await,
+            Ok(answer) => answer.body,
+        };
         cell.server.everybody_is_notified().await;
-        let (room, direct, done) = (&cell.room, &cell.direct, &answer.body);
+        let seen = Box::pin(looking.see(self.shown_as(viewer, cell, &done))).await;
+        match Box::pin(self.listed(viewer, cell, &done)).await {
+            Some(word) => seen.and_rest(word),
+            None => seen,
+        }
+    }
+
+    /// How what was done is read from a screen.
+    fn shown_as(self, viewer: &Person, cell: &Cell<'_>, done: &Value) -> Box<dyn Fn(&Screen) -> &'static str> {
+        let Cell { room, side, direct, made, .. } = cell;
         let message = |room: &str, seq: u64| format!("{room} message {seq:06}");
-        let new = || number(&done["seq"]);
+        let new = || message(room, number(&done["seq"]));
+        let (bobs, anns) = (message(room, BOBS), message(room, ANNS));
         match self {
-            Self::Says | Self::Replies | Self::IsForwarded | Self::Receives => looking.see(&message(room, new()), whole).await,
-            Self::HasSaid => looking.see(&message(room, BOBS), whole).await,
-            Self::Edits => looking.see(&message(room, BOBS), part(|row| row["text"] == "after")).await,
-            Self::Deletes => looking.see(&message(room, BOBS), part(|row| !row["deleted"].is_null())).await,
-            Self::Reacts => looking.see(&message(room, ANNS), part(|row| !row["reactions"].is_null())).await,
-            Self::Grows => looking.see(&message(room, ANNS), part(|row| row["replies"]["count"] == 1)).await,
-            Self::IsPinned => {
-                let seen = looking.see(&message(room, BOBS), part(|row| !row["pinned"].is_null())).await;
-                let pins = viewer.get(&format!("rooms/{room}/pins")).await.ok();
-                Seen { rest: whole(pins["messages"].get(0)).to_owned(), ..seen }
+            Self::Says | Self::Replies | Self::IsForwarded | Self::Receives => by(new(), whole),
+            Self::HasSaid => by(bobs, whole),
+            Self::HasReplied => by(message(room, number(made)), whole),
+            Self::HasWhispered => by(message(direct, 1), whole),
+            Self::HasBeenForwarded => by(message(side, number(made)), whole),
+            Self::HasNotified => {
+                let key = format!("notification {room} {:06}", number(made));
+                Box::new(move |screen| notification(screen, &key))
             }
+            Self::Edits => by(bobs, part(|row| row["text"] == "after")),
+            Self::Deletes => by(bobs, part(|row| !row["deleted"].is_null())),
+            Self::Reacts => by(anns, part(|row| !row["reactions"].is_null())),
+            Self::Grows => by(anns, part(|row| row["replies"]["count"] == 1)),
+            Self::IsPinned => by(bobs, part(|row| !row["pinned"].is_null())),
             Self::Mentions => {
-                let mentioned = |row: &Value| row["mentions"]["users"] == json!([viewer.id]);
-                let seen = looking.see(&message(room, new()), part(mentioned)).await;
-                Seen { rest: counted(viewer, room, "mentions").await, ..seen }.but_stubs_as_hidden()
+                let me = json!([viewer.id]);
+                by(new(), move |row| if row.is_some_and(|row| row["mentions"]["users"] == me) { "shown" } else { "hidden" })
             }
-            Self::Counts => {
-                let seen = looking.see(&message(room, new()), |row| if row.is_some() { "shown" } else { "hidden" }).await;
-                Seen { rest: counted(viewer, room, "unread").await, ..seen }
-            }
-            Self::Notifies => looking.see(&format!("notification {room} {:06}", new()), whole).await,
-            Self::NotifiesDirect => looking.see(&format!("notification {direct} {:06}", new()), whole).await,
-            Self::Whispers | Self::Answers => looking.see(&message(direct, new()), whole).await,
-            Self::FirstDirect => looking.see(&message(&text(&done["room"]), new()), whole).await,
-            Self::Groups | Self::Invites | Self::Invited => {
-                let room = done["id"].as_str().expect("a room has an id");
-                looking.see(&format!("membership {room}"), whole).await
-            }
+            Self::Counts => by(new(), |row| if row.is_some() { "shown" } else { "hidden" }),
+            Self::Notifies => by(format!("notification {room} {:06}", number(&done["seq"])), whole),
+            Self::NotifiesDirect => by(format!("notification {direct} {:06}", number(&done["seq"])), whole),
+            Self::Whispers | Self::Answers => by(message(direct, number(&done["seq"])), whole),
+            Self::FirstDirect => by(message(&text(&done["room"]), number(&done["seq"])), whole),
+            Self::Groups => by(format!("membership {}", text(&done["id"])), whole),
+            Self::Invites | Self::Invited => by(format!("membership {}", text(made)), whole),
             Self::Types | Self::Reads | Self::Comes | Self::IsSeen | Self::TellsOfHimself | Self::IsLookedAt => {
                 unreachable!("played elsewhere")
             }
         }
     }
 
-    async fn act(self, cell: &Cell<'_>) -> Answer {
-        let Cell { ann, bob, cid, room, direct, .. } = cell;
-        let (path, message) = (format!("rooms/{room}/messages"), format!("rooms/{room}/messages/{BOBS}"));
-        let say = async |who: &Person, room: &str, text: &str| who.say_as(room, text, &Uuid::now_v7().to_string()).await;
-        let reply = async |text: &str| {
-            let reply = json!({"client_id": Uuid::now_v7(), "text": text, "thread": ANNS});
-            bob.post(&path, reply).await
+    /// How REST shows it in another place than a room's history, if there is one.
+    async fn listed(self, viewer: &Person, cell: &Cell<'_>, done: &Value) -> Option<&'static str> {
+        let Cell { room, made, .. } = cell;
+        let the_one = |list: &Value, seq: &Value| list.as_array().expect("a list").iter().find(|one| one["seq"] == *seq).cloned();
+        let thread = async |seq| {
+            let page = viewer.get(&format!("rooms/{room}/messages/{ANNS}/thread")).await.ok();
+            whole(the_one(&page["messages"], seq).as_ref())
         };
         match self {
-            Self::Says | Self::Counts => say(bob, room, "hello").await,
-            Self::HasSaid => ann.get(&path).await,
-            Self::Edits => bob.patch(&message, json!({"text": "after"})).await,
-            Self::Deletes => bob.delete(&message).await,
-            Self::Reacts => bob.put(&format!("{path}/{ANNS}/reactions/👍"), json!({})).await,
-            Self::Replies | Self::Grows => reply("a reply").await,
-            Self::Mentions => say(bob, room, &format!("@{}", ann.name)).await,
-            Self::Notifies => reply(&format!("@{}", ann.name)).await,
-            Self::IsPinned => ann.put(&format!("{message}/pin"), json!({})).await,
-            Self::IsForwarded => {
-                let forward = json!({"client_id": Uuid::now_v7(), "forward": {"room": room, "seq": BOBS}});
-                cid.post(&path, forward).await
+            Self::Replies => Some(thread(&done["seq"]).await),
+            Self::HasReplied => Some(thread(made).await),
+            Self::IsPinned => {
+                let pins = viewer.get(&format!("rooms/{room}/pins")).await.ok();
+                Some(whole(pins["messages"].get(0)))
             }
-            Self::Whispers | Self::NotifiesDirect => say(bob, direct, "psst").await,
-            Self::FirstDirect => whisper(bob, ann, "psst").await,
-            Self::Answers => say(ann, direct, "yes?").await,
-            Self::Groups => {
-                let people = json!({"users": [ann.id, cid.id]});
-                bob.post_with_key("groups", people, &Uuid::now_v7().to_string()).await
+            Self::HasNotified => {
+                let list = viewer.get("me/notifications").await.ok();
+                Some(whole(the_one(&list["items"], made).as_ref()))
             }
-            Self::Invites => invite(bob, ann).await,
-            Self::Invited => invite(ann, bob).await,
-            Self::Receives => say(ann, room, "hello").await,
+            Self::Mentions => Some(counted(viewer, room, "mentions").await),
+            Self::Counts => Some(counted(viewer, room, "unread").await),
+            _ => None,
+        }
+    }
+
+    /// What is tried after the deed.
+    fn attempt<'a>(self, cell: &'a Cell<'_>) -> Attempt<'a> {
+        let Cell { ann, bob, cid, room, direct, made, .. } = cell;
+        let (path, message) = (format!("rooms/{room}/messages"), format!("rooms/{room}/messages/{BOBS}"));
+        let of = |seq: u64| json!({"room": room, "seq": seq});
+        let text = |text: &str| json!({"client_id": Uuid::now_v7(), "text": text});
+        let reply = |said: &str| post(bob, room, with(text(said), "thread", json!(ANNS)));
+        match self {
+            Self::Says | Self::Counts => post(bob, room, text("hello")),
+            // Nothing more happens.
+            Self::HasSaid | Self::HasReplied | Self::HasWhispered | Self::HasNotified | Self::HasBeenForwarded => {
+                Attempt::new(ann, Method::GET, "me".to_owned(), None)
+            }
+            Self::Edits => Attempt::new(bob, Method::PATCH, message, json!({"text": "after"}))
+                .or("edit", with(of(BOBS), "text", json!("after"))),
+            Self::Deletes => Attempt::new(bob, Method::DELETE, message, None).or("delete", of(BOBS)),
+            Self::Reacts => Attempt::new(bob, Method::PUT, format!("{path}/{ANNS}/reactions/👍"), json!({}))
+                .or("react", with(of(ANNS), "emoji", json!("👍"))),
+            Self::Replies | Self::Grows => reply("a reply"),
+            Self::Mentions => post(bob, room, text(&format!("@{}", ann.name))),
+            Self::Notifies => reply(&format!("@{}", ann.name)),
+            Self::IsPinned => Attempt::new(ann, Method::PUT, format!("{message}/pin"), json!({})).or("pin", of(BOBS)),
+            Self::IsForwarded => post(cid, room, forward(room)),
+            Self::Whispers | Self::NotifiesDirect => post(bob, direct, text("psst")),
+            Self::FirstDirect => Attempt::new(bob, Method::POST, format!("direct/{}/messages", ann.id), text("psst"))
+                .or("post_direct", with(text("psst"), "user", json!(ann.id))),
+            Self::Answers => post(ann, direct, text("yes?")),
+            Self::Groups => Attempt::new(bob, Method::POST, "groups".to_owned(), json!({"users": [ann.id, cid.id]})),
+            Self::Invites => invite(bob, ann, made),
+            Self::Invited => invite(ann, bob, made),
+            Self::Receives => post(ann, room, text("hello")),
             Self::Types | Self::Reads | Self::Comes | Self::IsSeen | Self::TellsOfHimself | Self::IsLookedAt => {
                 unreachable!("played elsewhere")
             }
@@ -157,27 +214,52 @@ impl Path {
     }
 }
 
-/// Into a room of one's own; the room, unless that is refused.
-async fn invite(from: &Person, whom: &Person) -> Answer {
-    let room = from.post("rooms", json!({"name": format!("Den of {}", from.name), "kind": "private"})).await;
-    let id = text(&room.body["id"]);
-    let invited = from.put(&format!("rooms/{id}/invitations/{}", whom.id), json!({})).await;
-    if invited.status.is_success() { room } else { invited }
+fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body[field] = value;
+    body
+}
+
+fn post<'a>(who: &'a Person, room: &str, body: Value) -> Attempt<'a> {
+    let command = with(body.clone(), "room", json!(room));
+    Attempt::new(who, Method::POST, format!("rooms/{room}/messages"), body).or("post", command)
+}
+
+/// A copy of what Bob wrote before.
+fn forward(from: &str) -> Value {
+    json!({"client_id": Uuid::now_v7(), "forward": {"room": from, "seq": BOBS}})
+}
+
+/// Into a room of one's own.
+fn invite<'a>(from: &'a Person, whom: &Person, room: &Value) -> Attempt<'a> {
+    let path = format!("rooms/{}/invitations/{}", text(room), whom.id);
+    Attempt::new(from, Method::PUT, path, json!({})).or("invite", json!({"room": room, "user": whom.id}))
+}
+
+/// Read from the line of this key.
+fn by(key: String, word: impl Fn(Option<&Value>) -> &'static str + 'static) -> Box<dyn Fn(&Screen) -> &'static str> {
+    Box::new(move |screen| word(line(screen, &key).as_ref()))
+}
+
+/// A device shows no notification of somebody its person blocks.
+fn notification(screen: &Screen, key: &str) -> &'static str {
+    let Some(row) = line(screen, key) else { return "hidden" };
+    let relation = line(screen, &format!("relation {}", text(&row["author"])));
+    if relation.is_some_and(|relation| relation["blocked"] == true) { "hidden" } else { "shown" }
 }
 
 /// Whether there is something of the kind in the list of rooms, where one has read nothing.
-async fn counted(viewer: &Person, room: &str, what: &str) -> String {
+async fn counted(viewer: &Person, room: &str, what: &str) -> &'static str {
     let rooms = viewer.get("me/rooms?limit=200").await.ok();
     let mine = rooms["items"].as_array().expect("a list").iter().find(|one| one["room"]["id"] == *room);
     // What Bob wrote before is unread as well.
     let least = if what == "unread" { 2 } else { 1 };
-    if mine.is_some_and(|one| number(&one[what]) >= least) { "shown" } else { "hidden" }.to_owned()
+    if mine.is_some_and(|one| number(&one[what]) >= least) { "shown" } else { "hidden" }
 }
 
 impl Seen {
-    /// Where there is no word for a message, only for something about it.
-    fn but_stubs_as_hidden(self) -> Self {
-        let word = |word: String| if word == "stub" { "hidden".to_owned() } else { word };
-        Self { live: word(self.live), resumed: word(self.resumed), rest: word(self.rest) }
+    /// REST shows it in another place, too.
+    fn and_rest(self, word: &str) -> Self {
+        let rest = if self.rest == word { self.rest } else { format!("{} and {word}", self.rest) };
+        Self { rest, ..self }
     }
 }
