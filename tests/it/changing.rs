@@ -1,5 +1,6 @@
 //! Messages that change: over REST and socket alike, live and missed.
 
+use crate::support::eventually;
 use crate::support::person::Person;
 use crate::support::scene::Scene;
 use crate::support::server::Server;
@@ -208,6 +209,76 @@ async fn what_belongs_to_a_message_has_limits() {
     let late = async || bob.patch(&format!("rooms/{room}/messages/2"), json!({"text": "changed"})).await.status.is_success();
     while late().await {}
     assert_eq!(bob.patch(&format!("rooms/{room}/messages/2"), json!({"text": "again"})).await.code(), "too_late");
+}
+
+fn code(reply: &Value) -> Option<String> {
+    reply["error"]["code"].as_str().map(str::to_owned)
+}
+
+/// Says something and asks to have it changed by `ask`, until that comes too late: the clock moves on between the two.
+async fn until_too_late(who: &Person, room: &str, ask: impl AsyncFn(u64) -> Option<String>) {
+    let refused = eventually("the end of the time", async || {
+        let seq = who.say(room, "once").await["seq"].as_u64().expect("a number");
+        ask(seq).await
+    });
+    assert_eq!(refused.await, "too_late", "{}", who.name);
+}
+
+#[tokio::test]
+async fn how_long_a_member_may_delete_is_set_and_moderators_always_do() {
+    let scene = Scene::start_with(&[("conversation.delete_within", "1ms")]).await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    let path = |seq: u64| format!("rooms/{room}/messages/{seq}");
+    until_too_late(bob, room, async |seq| {
+        let answer = bob.delete(&path(seq)).await;
+        (!answer.status.is_success()).then(|| answer.code().to_owned())
+    })
+    .await;
+    until_too_late(bob, room, async |seq| code(&bob.connect().await.ask("delete", at(room, seq)).await)).await;
+    let (his, hers) = (bob.history(room).await, ann.say(room, "hers").await["seq"].clone());
+    let late = his.iter().filter(|message| message["deleted"].is_null()).map(|message| message["seq"].clone());
+    for seq in late.chain([hers]) {
+        ann.delete(&path(seq.as_u64().expect("a number"))).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn how_long_a_moderator_may_edit_is_set_by_itself() {
+    let scene = Scene::start_with(&[("conversation.edit_within_moderator", "1ms")]).await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    let path = |seq: u64| format!("rooms/{room}/messages/{seq}");
+    until_too_late(ann, room, async |seq| {
+        let answer = ann.patch(&path(seq), json!({"text": "twice"})).await;
+        (!answer.status.is_success()).then(|| answer.code().to_owned())
+    })
+    .await;
+    until_too_late(ann, room, async |seq| code(&ann.connect().await.ask("edit", with(at(room, seq), "text", "twice")).await))
+        .await;
+    let seq = bob.say(room, "once").await["seq"].as_u64().expect("a number");
+    bob.patch(&path(seq), json!({"text": "a member may for longer"})).await.ok();
+}
+
+#[tokio::test]
+async fn an_edit_is_no_longer_than_a_post_may_be_over_either_way() {
+    let scene = Scene::start_with(&[("limits.text_max", "16B")]).await;
+    let (ann, room) = (&scene.ann, &scene.room);
+    ann.say(room, "short").await;
+    let mut socket = ann.connect().await;
+    // In bytes, not in characters.
+    for (text, fits) in [("x".repeat(16), true), ("x".repeat(17), false), ("\u{e9}".repeat(8), true), ("\u{e9}".repeat(9), false)]
+    {
+        let before = ann.texts(room).await;
+        let over_rest = ann.patch(&format!("rooms/{room}/messages/1"), json!({"text": text})).await;
+        let reply = socket.ask("edit", with(at(room, 1), "text", text.as_str())).await;
+        if fits {
+            over_rest.ok();
+            assert_eq!(reply["ok"], json!({}), "{text}");
+            assert_eq!(ann.texts(room).await, [text]);
+        } else {
+            assert_eq!((over_rest.code(), &reply["error"]["code"]), ("text_too_long", &json!("text_too_long")), "{text}");
+            assert_eq!(ann.texts(room).await, before);
+        }
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod history;
 mod idle;
 mod invitations;
 mod moderation;
+mod naming;
 mod notifications;
 mod openapi;
 mod own;

@@ -85,6 +85,35 @@ async fn between_blocker_and_blocked_nothing_is_told_either_way() {
 }
 
 #[tokio::test]
+async fn who_wants_no_receipts_neither_sends_nor_sees_any_live_and_does_again_once_they_do() {
+    let scene = Scene::start_with(&[("accounts.read_mark_flush", "10ms")]).await;
+    let (room, ann, bob) = (&scene.room, &scene.ann, &scene.bob);
+    let cem = Person::register(&scene.server, "cem").await;
+    cem.join(room).await;
+    let (mut anns, mut bobs, mut cems) = (looking(ann, room).await, looking(bob, room).await, looking(&cem, room).await);
+    for (text, wanted) in [("one", true), ("two", false), ("three", true)] {
+        let seq = cem.say(room, text).await["seq"].as_u64().expect("a number");
+        bob.patch("me/preferences", json!({ "receipts": wanted })).await.ok();
+        read(bob, room, seq).await;
+        read(ann, room, seq).await;
+        let of_ann = json!({"user": ann.id, "read": seq, "delivered": seq});
+        let of_bob = json!({"user": bob.id, "read": seq, "delivered": seq});
+        // Behind Bob's, if there was to be one.
+        while cems.push("receipts").await["receipts"] != json!([of_ann]) {}
+        if wanted {
+            while anns.push("receipts").await["receipts"] != json!([of_bob]) {}
+            while bobs.push("receipts").await["receipts"] != json!([of_ann]) {}
+        }
+        cem.say(room, "end").await;
+        for (socket, who) in [(&mut anns, "Ann"), (&mut bobs, "Bob")] {
+            assert_eq!(heard_until(socket, "end").await, [Value::Null; 0], "{who}, {text}");
+        }
+        let lists = [receipts(ann, room).await, receipts(bob, room).await].map(|list| list != json!([]));
+        assert_eq!(lists, [wanted; 2], "as when they ask, {text}");
+    }
+}
+
+#[tokio::test]
 async fn large_rooms_have_no_receipts_but_groups_and_direct_rooms_do() {
     let scene = Scene::start_with(&[("room.receipts_members_max", "1")]).await;
     let (ann, bob) = (&scene.ann, &scene.bob);

@@ -157,6 +157,32 @@ async fn all_devices_of_a_person_hear_of_a_block_with_the_rooms_to_fetch_again_a
 }
 
 #[tokio::test]
+async fn more_rooms_than_a_page_holds_are_all_to_be_fetched_again_live_and_when_resuming() {
+    let server = Server::start_with(&[("resume.page_rows", "2")]).await;
+    let [ann, bob, cem] = three(&server).await;
+    for name in ["Kitchen", "Garden", "Shed"] {
+        let room = ann.make_room(name, "public").await;
+        bob.join(&room).await;
+        if name == "Shed" {
+            cem.join(&room).await;
+        }
+    }
+    let (mut desk, welcome) = ann.connect_with(json!({})).await;
+    let known = json!({"epoch": welcome["epoch"], "user_cursor": welcome["user_head"]});
+    let all = |relation: &Value| (relation["blocked"].clone(), relation["every_room"].clone(), relation["rooms"].clone());
+    for (blocked, change) in [(true, Method::PUT), (false, Method::DELETE)] {
+        ann.request(change, &format!("me/blocks/{}", bob.id), None).await.ok();
+        let every = (json!(blocked), json!(true), Value::Null);
+        assert_eq!(all(&item(&mut desk, "relation").await), every, "live");
+        let mut late = ann.connect_with(known.clone()).await.0;
+        assert_eq!(all(&item(&mut late, "relation").await), every, "missed");
+    }
+    block(&ann, &cem).await;
+    let few = item(&mut desk, "relation").await;
+    assert_eq!((few["rooms"].as_array().map(Vec::len), few.get("every_room")), (Some(1), None), "what fits is named: {few}");
+}
+
+#[tokio::test]
 async fn a_block_holds_over_a_restart_and_in_a_room_that_slept() {
     let mut server = Server::start().await;
     let [ann, bob, _] = three(&server).await;

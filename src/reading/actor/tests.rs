@@ -56,9 +56,13 @@ impl Records for Book {
 }
 
 fn started(book: &Book) -> Reading {
+    started_with(book, &Config::default())
+}
+
+fn started_with(book: &Book, config: &Config) -> Reading {
     let policy = RestartPolicy::new(RestartClass::Permanent, 5, Duration::from_secs(60));
     let (tree, _) = Supervisor::root("node", policy);
-    start(&tree, policy, book.clone(), Settings::from(&Config::default()))
+    start(&tree, policy, book.clone(), Settings::from(config))
 }
 
 fn read(seq: u64) -> Progress {
@@ -116,6 +120,28 @@ fn a_write_yields_to_posts_and_is_busy_in_the_end() {
             book.with(|script| script.full = false);
         };
         assert_eq!(tokio::join!(later, room_again).0.unwrap().mark.seq, Seq(2));
+    });
+}
+
+#[test]
+fn beyond_as_many_as_may_wait_to_be_taken_a_report_is_busy() {
+    in_paused_time!(async {
+        let book = Book::default();
+        let mut config = Config::default();
+        config.accounts.read_mark_queue = 2;
+        let reading = started_with(&book, &config);
+        let (ann, room) = (UserId::generate(), RoomId::generate());
+        // All are asked before the first is taken.
+        let (one, two, three, all) = tokio::join!(
+            reading.report(ann, room, read(1)),
+            reading.report(ann, room, read(2)),
+            reading.report(ann, room, read(3)),
+            reading.read_all(ann),
+        );
+        assert_eq!((one.unwrap().mark.seq, two.unwrap().mark.seq), (Seq(1), Seq(2)));
+        let busy = Refusal::busy(config.database.busy_retry_after);
+        assert_eq!((three.unwrap_err(), all.unwrap_err()), (busy, busy));
+        assert_eq!(reading.report(ann, room, read(3)).await.unwrap().mark.seq, Seq(3), "later there is room again");
     });
 }
 

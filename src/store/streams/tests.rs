@@ -1,15 +1,24 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diesel::connection::InstrumentationEvent;
+use diesel_async::AsyncConnection;
 
 use super::*;
+use crate::config::Config;
+use crate::domain::emoji::Emoji;
 use crate::domain::ids::RoomId;
 use crate::domain::member::MemberState;
+use crate::domain::message::{Findings, Mentions, MessageChange};
 use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind, RoomSettings};
 use crate::domain::stream::StreamItem;
-use crate::domain::text::RoomName;
+use crate::domain::text::{MessageText, RoomName};
 use crate::policy::{self, Sight};
 use crate::store::history::{self, HistoryPage, Place};
-use crate::store::testing::{TestStore, limits, noon};
+use crate::store::messages::change::{ChangeMessage, MessageLimits};
+use crate::store::testing::{TestStore, actor, limits, noon};
 
 async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
     let (room, member) = test.store.read(move |db| Box::pin(rooms::with_member(db, room, user))).await.unwrap().unwrap();
@@ -333,4 +342,60 @@ async fn pages_end_with_the_membership_they_were_asked_for() {
     assert!(matches!(page(eve, before).await, Err(StoreError::Refused(Fault::NotMember))), "{:?}", page(eve, before).await);
     let after = sight(&test, room, eve).await;
     assert!(page(eve, after).await.is_ok() && page(bob, sight(&test, room, bob).await).await.is_ok());
+}
+
+/// Has somebody change a message.
+async fn change(test: &TestStore, user: UserId, room: RoomId, seq: u64, change: MessageChange) {
+    let limits = MessageLimits::from(&Config::default().conversation);
+    test.run(ChangeMessage { actor: actor(user), room, seq: Seq(seq), change, now: noon(), limits }).await.unwrap();
+}
+
+/// What a page of everything holds, and the statements that it takes.
+async fn statements(test: &TestStore, room: RoomId, user: UserId) -> (usize, usize) {
+    let (head, sight) = (test.get(room).await.head, sight(test, room, user).await);
+    let max = PageMax { rows: 1_000, bytes: 10_000_000 };
+    let counted = test.store.read(move |db| {
+        Box::pin(async move {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&asked);
+            each!(db, |c| c.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }));
+            let page = member_changes(db, room, (user, &everybody(sight)), Revision(0), head, max).await;
+            each!(db, |c| c.set_instrumentation(|_: InstrumentationEvent<'_>| {}));
+            Ok((page?.items.len(), AtomicUsize::load(&asked, Ordering::Relaxed)))
+        })
+    });
+    counted.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_page_takes_the_same_few_statements_however_much_belongs_to_its_messages() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let mut pages = Vec::new();
+    for messages in [1_u64, 4, 40] {
+        let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+        for seq in 1..=messages {
+            test.say(room, ann, &["once"]).await;
+            let text = MessageText::parse("twice".to_owned(), 100).unwrap();
+            let edit = MessageChange::Edit {
+                text,
+                mentions: Mentions { users: vec![bob], ..Mentions::default() },
+                findings: Findings::NOT_YET,
+            };
+            change(&test, ann, room, seq, edit).await;
+            change(&test, ann, room, seq, MessageChange::Pin).await;
+            for (who, emoji) in [(ann, "👍"), (bob, "👍"), (bob, "🎂")] {
+                change(&test, who, room, seq, MessageChange::React(Emoji::parse(emoji).unwrap())).await;
+            }
+        }
+        let (rows, asked) = statements(&test, room, bob).await;
+        assert!(rows as u64 > 2 * messages, "{rows} rows, a message and the line of its pin each");
+        pages.push(asked);
+    }
+    assert_eq!(pages, [pages[0]; 3], "statements of pages of more and more messages");
+    assert!((4..=8).contains(&pages[0]), "a few: {pages:?}");
 }
