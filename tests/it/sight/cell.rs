@@ -7,7 +7,7 @@ use crate::support::person::{Answer, Person};
 use crate::support::server::Server;
 use crate::support::viewer::{number, text};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 pub const SETTINGS: &[(&str, &str)] = &[
@@ -139,9 +139,12 @@ impl<'a> Looking<'a> {
         let screens = self.screens().await;
         let [live, resumed, rest] = screens.map(|mut screen| {
             assert!(screen.remove(&last).is_some(), "the last message is not there");
-            if screen == before.screen { code.to_owned() } else { format!("{code}, and yet {screen:?}") }
+            let lines = before.screen.keys().chain(screen.keys()).filter(|key| before.screen.get(*key) != screen.get(*key));
+            let other: BTreeSet<_> = lines.map(|key| format!("{key} {:?}", screen.get(key))).collect();
+            if other.is_empty() { code.to_owned() } else { format!("{code}, and yet {other:?}") }
         });
-        let rest = if lists == before.lists { rest } else { format!("{rest}, and yet {lists:?}") };
+        let other: Vec<_> = lists.iter().filter(|list| !before.lists.contains(list)).collect();
+        let rest = if other.is_empty() { rest } else { format!("{rest}, and yet {other:?}") };
         Seen { live, resumed, rest }
     }
 

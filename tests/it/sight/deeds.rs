@@ -58,17 +58,20 @@ impl Deed {
         }
     }
 
+    /// What has been so for a while when the deed is done, and so is what everybody sees before it.
+    pub async fn prepare(self, cell: &Cell<'_>) {
+        if self == Self::Unblock {
+            Self::Block.commit(cell).await;
+        }
+    }
+
     pub async fn commit(self, cell: &Cell<'_>) {
         let Cell { ann, bob, room, .. } = cell;
         let (room, forever) = (format!("rooms/{room}"), json!({"muted_until": "forever"}));
         match self {
             Self::Nothing => return,
             Self::Block => ann.put(&format!("me/blocks/{}", bob.id), json!({})).await,
-            Self::Unblock => {
-                ann.put(&format!("me/blocks/{}", bob.id), json!({})).await.ok();
-                everywhere(cell, false).await;
-                ann.delete(&format!("me/blocks/{}", bob.id)).await
-            }
+            Self::Unblock => ann.delete(&format!("me/blocks/{}", bob.id)).await,
             Self::BlockedBy => bob.put(&format!("me/blocks/{}", ann.id), json!({})).await,
             Self::Mute => ann.put(&format!("me/mutes/{}", bob.id), json!({})).await,
             Self::MuteRoom => ann.put(&format!("{room}/preferences"), forever).await,

@@ -40,6 +40,7 @@ async fn row(path: Path, text: &str) {
     let seen = join_all(Deed::ALL.iter().enumerate().map(async |(number, deed)| {
         let mut cell = Box::pin(Cell::set(&server, number, path != Path::FirstDirect)).await;
         Box::pin(path.prepare(&mut cell)).await;
+        Box::pin(deed.prepare(&cell)).await;
         (deed, path.play(&cell, *deed).await)
     }));
     let mut wrong = Vec::new();
