@@ -7,6 +7,7 @@
 //! *Must not know*: what is hidden where; readers ask with [`hidden_from`].
 
 use chrono::NaiveDateTime;
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -18,7 +19,7 @@ use super::operation::{Operation, Reply};
 use super::page::Page;
 use super::people::Locked;
 use super::rooms::{Changed, lock_direct};
-use super::schema::{members, preferences, relations, rooms};
+use super::schema::{members, origins, preferences, relations, rooms};
 use crate::config::Limits;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
@@ -351,15 +352,19 @@ pub(super) async fn changed(
     Ok(items)
 }
 
-/// The rooms a person is in where the other is, or once was.
+/// The rooms a person is in where the other is or once was, or where somebody forwarded words of theirs.
 async fn shared_rooms(db: &mut Db, user: UserId, other: UserId, most: usize) -> Result<Vec<RoomId>, StoreError> {
     let (mine, theirs) = diesel::alias!(members as mine, members as theirs);
+    let they_were_there = theirs
+        .filter(theirs.field(members::room).eq(mine.field(members::room)))
+        .filter(theirs.field(members::user).eq(Id::from(other)));
+    let forwarded =
+        origins::table.filter(origins::author.eq(Id::from(other))).filter(origins::room.eq(mine.field(members::room)));
     let query = mine
-        .inner_join(theirs.on(theirs.field(members::room).eq(mine.field(members::room))))
         .inner_join(rooms::table.on(rooms::id.eq(mine.field(members::room))))
         .filter(mine.field(members::user).eq(Id::from(user)))
         .filter(mine.field(members::state).eq(MemberState::Joined.code()))
-        .filter(theirs.field(members::user).eq(Id::from(other)))
+        .filter(exists(they_were_there).or(exists(forwarded)))
         .filter(rooms::deleted.eq(false))
         .order(mine.field(members::room))
         .limit(i64::try_from(most).unwrap_or(i64::MAX))

@@ -136,6 +136,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    origins (author, room) {
+        author -> Binary,
+        room -> Binary,
+    }
+}
+
+diesel::table! {
     mentions (room, user, seq) {
         room -> Binary,
         user -> Binary,
@@ -405,6 +412,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     members,
     messages,
     notices,
+    origins,
     profiles,
     room_links,
     relations,

@@ -132,3 +132,36 @@ async fn old_direct_messages_of_the_blocked_stay_as_stubs() {
     ann.delete(&format!("me/blocks/{}", bob.id)).await.ok();
     assert_eq!(texts(ann, &room).await, [some("psst"), some("yes?")]);
 }
+
+#[tokio::test]
+async fn a_block_and_its_end_name_rooms_that_have_only_forwarded_words_of_the_blocked() {
+    let scene = Scene::start().await;
+    let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);
+    let cid = Person::register(&scene.server, "cid").await;
+    cid.join(room).await;
+    bob.say(room, "hear, hear").await;
+    let club = ann.make_room("Club", "public").await;
+    cid.join(&club).await;
+    let copy = json!({"client_id": Uuid::now_v7(), "forward": {"room": room, "seq": 1}});
+    cid.post(&format!("rooms/{club}/messages"), copy).await.ok();
+    let mut hers = ann.connect().await;
+    let mut concerned = Vec::new();
+    for blocked in [true, false] {
+        let path = format!("me/blocks/{}", bob.id);
+        let shown = if blocked {
+            ann.put(&path, json!({})).await.ok();
+            None
+        } else {
+            ann.delete(&path).await.ok();
+            some("hear, hear")
+        };
+        let mut news = hers.push("user_changes").await;
+        while news["items"][0]["relation"].is_null() {
+            news = hers.push("user_changes").await;
+        }
+        let rooms = news["items"][0]["relation"]["rooms"].as_array().expect("rooms").clone();
+        concerned.push(rooms.contains(&json!(room)) && rooms.contains(&json!(club)));
+        assert_eq!(texts(ann, &club).await, [shown], "as a fresh client sees it");
+    }
+    assert_eq!(concerned, [true, true]);
+}

@@ -1,6 +1,7 @@
 //! What few posts have: a thread, a quote, mentions. Ordinary posts cost no statement here.
 //!
-//! *Invariant.* A thread's first message has the count and the revision of what was said in it last, under the room's lock.
+//! *Invariants.* A thread's first message has the count and the revision of what was said in it last, under the room's lock. Whose words a
+//! forwarded text has, is in `origins` with its room.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,7 +18,7 @@ use crate::store::backend::Db;
 use crate::store::columns::{Id, int, number};
 use crate::store::error::StoreError;
 use crate::store::rows::MessageRow;
-use crate::store::schema::{mentions, messages, replies, threads};
+use crate::store::schema::{mentions, messages, origins, replies, threads};
 
 /// In `mentions`, whoever is in the room.
 pub(super) const EVERYBODY: Id = Id([0; 16]);
@@ -94,8 +95,9 @@ pub(super) async fn named(db: &mut Db, appends: &[Append]) -> Result<Named, Stor
 
 /// Inserts the messages that have more than a text, with what stands beside them, and raises the threads.
 pub(super) async fn write(db: &mut Db, detailed: Vec<(MessageRow, Details)>, named: &Named) -> Result<(), StoreError> {
-    let (mut said, mut mentioned) = (Vec::new(), Vec::new());
+    let (mut said, mut mentioned, mut forwarded) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (row, details) in detailed {
+        forwarded.extend(details.origin.map(|origin| (Id::from(origin.author), row.room)));
         if let Some(thread) = details.thread {
             said.push((
                 replies::room.eq(row.room),
@@ -113,6 +115,10 @@ pub(super) async fn write(db: &mut Db, detailed: Vec<(MessageRow, Details)>, nam
     }
     if !mentioned.is_empty() {
         batch!(db, diesel::insert_into(mentions::table).values(mentioned))?;
+    }
+    for (author, room) in forwarded {
+        let origin = (origins::author.eq(author), origins::room.eq(room));
+        each!(db, |c| diesel::insert_or_ignore_into(origins::table).values(origin).execute(c).await)?;
     }
     for ((room, seq), first) in &named.0 {
         let Some((last, revision)) = first.grown_to else { continue };

@@ -1,6 +1,8 @@
 use super::*;
 use crate::config::Config;
 use crate::domain::ids::RoomId;
+use crate::domain::message::{Details, Origin, Post};
+use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::store::messages::{Append, AppendBatch, AppendOutcome};
 use crate::store::rooms::{CreateGroup, FirstDirect, FirstDirectOutcome};
@@ -231,4 +233,32 @@ async fn the_stream_tells_of_a_block_from_any_cursor_and_which_rooms_are_concern
         [(cem, false, None), (bob, true, None)],
         "the block is known since before"
     );
+}
+
+/// Somebody forwards words of another.
+async fn forward(test: &TestStore, by: UserId, room: RoomId, of: UserId) {
+    let origin = Some(Origin { room: RoomId::generate(), seq: Seq(1), author: of });
+    let details = Details { origin, ..Details::default() };
+    let copy = Post { details: Some(Box::new(details)), ..post(by, "as Bob says") };
+    let policy_revision = test.get(room).await.policy_revision;
+    let append = Append { room, policy_revision, posts: vec![(copy, Ok(()))] };
+    test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_room_with_forwarded_words_is_fetched_again_though_who_said_them_was_never_there() {
+    let test = TestStore::open().await;
+    let [ann, bob, cem] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[cem]).await;
+    let without_ann = test.room(RoomKind::Public, HistoryRule::All, cem, &[]).await;
+    test.room(RoomKind::Public, HistoryRule::All, ann, &[cem]).await;
+    for room in [room, room, without_ann] {
+        forward(&test, cem, room, bob).await;
+    }
+    let before = test.stream(ann, 0, 100).await.to.0;
+    block(&test, ann, bob).await;
+    let again = Some(Refetch::Rooms(vec![room]));
+    assert_eq!(told(&test.stream(ann, before, 100).await), [(bob, true, again.clone())]);
+    unblock(&test, ann, bob).await;
+    assert_eq!(told(&test.stream(ann, before, 100).await), [(bob, false, again)]);
 }

@@ -140,6 +140,13 @@ pub const RULES: &[Rule] = &[
          WHERE m.reply_count <> (SELECT COUNT(*) FROM replies x JOIN messages n ON n.room = x.room AND n.seq = x.seq \
          WHERE x.room = m.room AND x.thread = m.seq AND n.deleted_at IS NULL) {changed}",
     ),
+    rooms(
+        "origin_unknown",
+        "the message was forwarded, but its room is not among those with words of who said it first",
+        "SELECT r.id AS room_id, m.origin_author AS user_id, m.seq AS number FROM rooms r JOIN messages m ON m.room = r.id \
+         WHERE m.origin_author IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM origins o WHERE o.author = m.origin_author AND o.room = m.room) {changed}",
+    ),
     // Keys and counters (I3).
     rooms(
         "client_id_twice",

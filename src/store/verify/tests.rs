@@ -80,6 +80,7 @@ async fn each_planted_breach_is_found_under_its_name() {
         ("deleted_text", "UPDATE messages SET deleted_at = created_at WHERE room = {room} AND seq = 2"),
         ("reaction_count", "UPDATE messages SET reaction_count = 1 WHERE room = {room} AND seq = 2"),
         ("reply_count", "UPDATE messages SET reply_count = 1 WHERE room = {room} AND seq = 2"),
+        ("origin_unknown", "UPDATE messages SET origin_author = author WHERE room = {room} AND seq = 2"),
         ("first_revision_missing", "DELETE FROM notices WHERE room = {room} AND revision = 1"),
         ("revision_beyond", "UPDATE messages SET revision = 100 WHERE room = {room} AND seq = 4"),
         ("line_beyond", "UPDATE notices SET revision = 100 WHERE room = {room} AND revision = 10"),

@@ -142,7 +142,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (seq(), any::<bool>()).prop_map(|(seq, other)| What::Unreact(seq, other)),
         1 => seq().prop_map(What::Pin),
         1 => seq().prop_map(What::Unpin),
-        1 => seq().prop_map(What::Forward),
+        3 => seq().prop_map(What::Forward),
     ];
     // What is her own.
     let own = prop_oneof![

@@ -108,6 +108,9 @@ impl Stage {
             ann.put(&format!("rooms/{closed}/invitations/{}", person.id), json!({})).await.ok();
         }
         sue.join(&closed).await;
+        // Of one who is not in the other room, for somebody to forward.
+        dan.join(&open).await;
+        dan.say(&open, "pass it on").await;
         Cast { people: [ann, sue, cid, dan], rooms: [open, closed] }
     }
 }
