@@ -253,6 +253,7 @@ async fn whoever_is_online_is_found_by_presence_and_counted_among_the_mentioned(
     assert_eq!(item(&mut phone).await["kind"], "online_mention");
     ann.say(room, "@room").await;
     assert_eq!(up_to(&cem, ("room_mention", 2)).await, some(&[("room_mention", 2)]));
+    ann.patch(&format!("rooms/{room}/messages/1"), json!({"text": "@online, once more"})).await.ok();
     let counted = |person: &Person, list: Value| (person.name.clone(), list["items"][0]["mentions"].clone());
     let counts = [counted(bob, bob.get("me/rooms").await.ok()), counted(&cem, cem.get("me/rooms").await.ok())];
     assert_eq!(counts, [("bob".to_owned(), json!(2)), ("cem".to_owned(), json!(1))]);

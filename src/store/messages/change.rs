@@ -6,7 +6,7 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use super::beside::mention_rows;
+use super::beside::{EVERYBODY, mention_rows};
 use super::whole::{mentions_column, whole};
 use crate::config::Conversation;
 use crate::domain::audit::{AuditAction, AuditEntry};
@@ -207,7 +207,23 @@ impl ChangeMessage {
             messages::revision.eq(int(revision.0)),
         );
         each!(db, |c| diesel::update(messages::table.find((room, seq))).set(new).execute(c).await)?;
-        self.forget_mentions(db).await?;
+        self.mention_anew(db, message, mentioned).await
+    }
+
+    /// Whoever was online when the message was said stays mentioned while it mentions who is online: an edit notifies nobody, so nobody asks
+    /// again who that is.
+    async fn mention_anew(&self, db: &mut Db, message: &Message, mentioned: &Mentions) -> Result<(), StoreError> {
+        let (room, seq) = self.key();
+        let before = message.details().map(|details| &details.mentions);
+        match before.filter(|before| before.online && mentioned.online) {
+            Some(before) => {
+                let named = before.users.iter().chain(&mentioned.users).copied().map(Id::from).chain([EVERYBODY]);
+                let of_message = mentions::table.filter(mentions::room.eq(room)).filter(mentions::seq.eq(seq));
+                let by_name = of_message.filter(mentions::user.eq_any(named.collect::<Vec<_>>()));
+                each!(db, |c| diesel::delete(by_name).execute(c).await)?;
+            }
+            None => self.forget_mentions(db).await?,
+        }
         let rows = mention_rows((room, seq, message.author.into()), mentioned);
         if !rows.is_empty() {
             batch!(db, diesel::insert_into(mentions::table).values(rows))?;

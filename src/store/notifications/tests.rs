@@ -4,20 +4,23 @@ use super::queue::{self, Job};
 use super::write::{News, Notified, Notify, Part, TakeBack};
 use super::*;
 use crate::domain::ids::RoomId;
-use crate::domain::message::{Details, Mentions, MessageChange, Post};
+use crate::domain::message::{Details, Findings, Mentions, MessageChange, Post};
 use crate::domain::notification::{NotificationKind, Person};
 use crate::domain::order::Seq;
 use crate::domain::preference::{self, Following, RoomPreferences, ThreadPreferences};
 use crate::domain::reading::Progress;
 use crate::domain::relation::RelationChange;
 use crate::domain::room::{HistoryRule, RoomKind};
+use crate::domain::text::MessageText;
 use crate::store::messages::change::{ChangeMessage, MessageLimits};
 use crate::store::messages::{Append, AppendBatch};
 use crate::store::preferences::{SetRoomPreferences, SetThreadPreferences};
 use crate::store::read_marks::RaiseMarks;
 use crate::store::relations::SetRelation;
+use crate::store::schema::mentions;
 use crate::store::testing::{TestStore, actor, noon, post};
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 
 async fn hall<const N: usize>(test: &TestStore) -> ([UserId; N], RoomId) {
     let people = test.people().await;
@@ -258,6 +261,42 @@ async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did()
     let items = test.stream(bob, before.0, 100).await.items;
     assert!(matches!(&items[..], [StreamItem::Notification(of)] if of.gone && of.seq == Seq(1)), "{items:?}");
     assert_eq!(test.run(back).await.unwrap(), [], "once");
+}
+
+/// Changes what a message says, and with that whom it mentions.
+async fn edit(test: &TestStore, (room, seq): (RoomId, u64), author: UserId, mentions: Mentions) {
+    let limits = MessageLimits::from(&crate::config::Config::default().conversation);
+    let text = MessageText::parse(format!("{mentions:?}"), 1000).unwrap();
+    let change = MessageChange::Edit { text, mentions, findings: Findings::NOT_YET };
+    test.run(ChangeMessage { actor: actor(author), room, seq: Seq(seq), change, now: noon(), limits }).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_was_online_stays_mentioned_while_the_text_mentions_who_is_online() {
+    let test = TestStore::open().await;
+    let ([ann, bob, cem, dan], room) = hall(&test).await;
+    let mentioned = async || {
+        let query = test.store.read(move |db| {
+            Box::pin(async move {
+                let query = mentions::table.filter(mentions::room.eq(Id::from(room))).select(mentions::user);
+                let found: Vec<Id> = each!(db, |c| query.load(c).await)?;
+                Ok(found.into_iter().map(UserId::from).collect::<BTreeSet<_>>())
+            })
+        });
+        query.await.unwrap()
+    };
+    let online = |users: &[UserId]| Mentions { users: users.to_vec(), room: false, online: true };
+    say(&test, room, ann, Details { mentions: online(&[bob]), ..Details::default() }).await;
+    let job = oldest(&test).await.unwrap();
+    let parts = vec![Part { online: vec![bob, cem], ..part(job, ann, &[bob, cem], None) }];
+    test.run(Notify { parts, now: noon() }).await.unwrap();
+    assert_eq!(mentioned().await, [bob, cem].into());
+    edit(&test, (room, 1), ann, online(&[dan])).await;
+    assert_eq!(mentioned().await, [cem, dan].into(), "Cem is online's, Bob is named no more");
+    edit(&test, (room, 1), ann, online(&[cem])).await;
+    assert_eq!(mentioned().await, [cem].into());
+    edit(&test, (room, 1), ann, Mentions { users: vec![dan], ..Mentions::default() }).await;
+    assert_eq!(mentioned().await, [dan].into(), "it mentions those online no more");
 }
 
 #[tokio::test]
