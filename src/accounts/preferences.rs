@@ -81,9 +81,12 @@ impl Accounts {
     /// Sets what I prefer of a thread: all of it.
     ///
     /// # Errors
-    /// What reading the room answers, [`Fault::NotFound`] where there is no such message for me, those of persistence.
+    /// What reading the room answers, [`Fault::NotFound`] where there is no such message for me, [`Fault::BadRequest`] for a reply,
+    /// [`Fault::LimitReached`], those of persistence.
     pub async fn set_thread_preferences(&self, user: UserId, wanted: ThreadPreferences) -> Result<ThreadPreferences, Refusal> {
-        let set = self.write(user, SetThreadPreferences { user, wanted }).await?;
+        let (threads_max, missed_max) = (self.0.parts.limits.thread_preferences_per_user, self.0.parts.missed_max);
+        let set = SetThreadPreferences { user, wanted, now: self.now(), threads_max, missed_max };
+        let set = self.write(user, set).await?;
         self.announce_heads(&set.user_heads);
         Ok(set.value)
     }

@@ -38,6 +38,8 @@ pub struct Limits {
     pub filters_everywhere: usize,
     /// Drafts one user has kept.
     pub drafts_per_user: usize,
+    /// Threads of which one user has preferences.
+    pub thread_preferences_per_user: usize,
     /// Keywords one user wants to be told of.
     pub keywords_per_user: usize,
     /// Longest keyword in characters, at most 64.

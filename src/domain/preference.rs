@@ -122,6 +122,12 @@ impl ThreadPreferences {
     pub fn is_muted(&self, now: Timestamp) -> bool {
         self.muted_until.is_some_and(|until| now < until)
     }
+
+    /// Is anything other than in the beginning? A mute that has ended says nothing.
+    #[must_use]
+    pub fn says_anything(&self, now: Timestamp) -> bool {
+        self.following != Following::Default || self.is_muted(now)
+    }
 }
 
 /// Hours of the day in which somebody does not want to be disturbed. They may pass midnight.

@@ -99,7 +99,9 @@ pub async fn of_thread(parts: Data<Parts>, Caller(actor): Caller, path: Path<(Ro
 /// Sets all I prefer of a thread: follows it or not, mutes it, for a while or for good.
 #[utoipa::path(put, path = "/api/v1/rooms/{room}/threads/{seq}/preferences", tag = "preferences",
     params(("room" = RoomId, Path), ("seq" = u64, Path, description = "The thread's first message.")),
-    request_body = WantedOfThread, responses((status = 200, body = ThreadPreferences)))]
+    request_body = WantedOfThread, responses(
+        (status = 200, body = ThreadPreferences), (status = 409, body = ProblemDocument, description = "limit_reached"),
+    ))]
 pub async fn set_of_thread(
     parts: Data<Parts>,
     Caller(actor): Caller,

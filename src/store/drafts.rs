@@ -84,7 +84,9 @@ impl SetDraft {
         if !self.text.is_empty() {
             // What is there may be thrown away from anywhere.
             let standing = joined(db, room, user).await?;
-            thread.map_or(Ok(()), |thread| require_thread(&standing, thread))?;
+            if let Some(thread) = thread {
+                require_thread(db, &standing, thread).await?;
+            }
         }
         let known = find(db, user, room, thread).await?;
         let none = Draft { room, thread, text: DraftText::default(), changed_at: self.now, revision: Revision::ZERO };

@@ -1,7 +1,8 @@
 //! What people prefer: about rooms, about threads, and altogether.
 //!
 //! *Invariants.* A row is written under the lock of its person, by the latest wish, which says everything: what is so already changes nothing
-//! and takes no revision. Who never changed anything has no row. Keywords change with their person's row in `preferences`.
+//! and takes no revision. Who never changed anything has no row. Of threads, what is as in the beginning again stays as a row for as long as
+//! a device may have been away that is to be told. Keywords change with their person's row in `preferences`.
 //!
 //! *Must not know*: who is notified of what.
 
@@ -15,13 +16,16 @@ use super::error::StoreError;
 use super::operation::{Operation, Reply};
 use super::people::Locked;
 use super::rooms;
-use super::schema::{keywords, preferences, room_preferences, thread_preferences};
+use super::schema::{keywords, messages, preferences, room_preferences, thread_preferences};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::order::{Revision, Seq};
-use crate::domain::preference::{Keyword, Preferences, PreferencesChange, QuietHours, RoomPreferences, ThreadPreferences};
+use crate::domain::preference::{
+    Following, Keyword, Preferences, PreferencesChange, QuietHours, RoomPreferences, ThreadPreferences,
+};
 use crate::domain::room::Room;
 use crate::domain::stream::StreamItem;
+use crate::domain::time::Timestamp;
 use crate::policy::{self, Sight};
 
 /// What somebody has set, and what their other devices must hear of it.
@@ -46,10 +50,15 @@ pub(super) async fn joined(db: &mut Db, room: RoomId, user: UserId) -> Result<(R
     Ok((room, sight))
 }
 
-/// The thread's first message is there for who sees so much of the room.
-pub(super) fn require_thread((room, sight): &(Room, Sight), thread: Seq) -> Result<(), Fault> {
+/// The thread's first message is there for who sees so much of the room, and is no reply: threads have no threads.
+pub(super) async fn require_thread(db: &mut Db, (room, sight): &(Room, Sight), thread: Seq) -> Result<(), StoreError> {
     let first = sight.from_seq.max(Seq(1));
-    if (first..=room.last_seq).contains(&thread) { Ok(()) } else { Err(Fault::NotFound) }
+    if !(first..=room.last_seq).contains(&thread) {
+        return Err(Fault::NotFound.into());
+    }
+    let query = messages::table.find((Id::from(room.id), int(thread.0))).select(messages::thread.is_not_null());
+    let is_reply: bool = each!(db, |c| query.first(c).await)?;
+    if is_reply { Err(Fault::BadRequest.into()) } else { Ok(()) }
 }
 
 /// A row of `room_preferences`.
@@ -161,6 +170,12 @@ pub struct SetThreadPreferences {
     pub user: UserId,
     /// All of it; the revision does not count.
     pub wanted: ThreadPreferences,
+    /// The present time.
+    pub now: Timestamp,
+    /// Of how many threads one person may prefer anything.
+    pub threads_max: usize,
+    /// So many changes a device may have missed and be told of each.
+    pub missed_max: usize,
 }
 
 impl Operation for SetThreadPreferences {
@@ -168,32 +183,68 @@ impl Operation for SetThreadPreferences {
     const NAME: &'static str = "set_thread_preferences";
 
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, Self::Output> {
-        Box::pin(async move {
-            let (user, room, thread) = (self.user, self.wanted.room, self.wanted.thread);
-            let mut people = Locked::take(db, [user]).await?;
-            require_thread(&joined(db, room, user).await?, thread)?;
-            let old = of_thread(db, user, room, thread).await?.unwrap_or(ThreadPreferences::none(room, thread));
-            let mut wanted = ThreadPreferences { revision: old.revision, ..self.wanted };
-            if wanted == old {
-                return Ok(Set::unchanged(old));
-            }
-            wanted.revision = people.next(user)?;
-            let row = ThreadRow {
-                user: user.into(),
-                room: room.into(),
-                thread: int(thread.0),
-                following: wanted.following.code(),
-                muted_until: wanted.muted_until.map(at),
-                stream_revision: int(wanted.revision.0),
-            };
-            let target = thread_preferences::table.find((row.user, row.room, row.thread));
-            let updated = each!(db, |c| diesel::update(target).set(&row).execute(c).await)?;
-            if updated == 0 {
-                each!(db, |c| diesel::insert_into(thread_preferences::table).values(row).execute(c).await)?;
-            }
-            Ok(Set { value: wanted, user_heads: people.write(db).await? })
-        })
+        Box::pin(self.set(db))
     }
+}
+
+impl SetThreadPreferences {
+    async fn set(&self, db: &mut Db) -> Result<Set<ThreadPreferences>, StoreError> {
+        let (user, room, thread) = (self.user, self.wanted.room, self.wanted.thread);
+        let mut people = Locked::take(db, [user]).await?;
+        people.require(user)?;
+        let known = of_thread(db, user, room, thread).await?;
+        if known.is_none() || self.wanted.says_anything(self.now) {
+            // What is there may be taken back from anywhere.
+            let standing = joined(db, room, user).await?;
+            require_thread(db, &standing, thread).await?;
+        }
+        let old = known.unwrap_or(ThreadPreferences::none(room, thread));
+        let mut wanted = ThreadPreferences { revision: old.revision, ..self.wanted };
+        if wanted == old {
+            return Ok(Set::unchanged(old));
+        }
+        let is_more = wanted.says_anything(self.now) && !old.says_anything(self.now);
+        if is_more && threads_with_any(db, user, self.now).await? >= self.threads_max {
+            return Err(Fault::LimitReached.into());
+        }
+        wanted.revision = people.next(user)?;
+        let row = ThreadRow {
+            user: user.into(),
+            room: room.into(),
+            thread: int(thread.0),
+            following: wanted.following.code(),
+            muted_until: wanted.muted_until.map(at),
+            stream_revision: int(wanted.revision.0),
+        };
+        if known.is_some() {
+            let target = thread_preferences::table.find((row.user, row.room, row.thread));
+            each!(db, |c| diesel::update(target).set(&row).execute(c).await)?;
+        } else {
+            each!(db, |c| diesel::insert_into(thread_preferences::table).values(row).execute(c).await)?;
+        }
+        self.forget_usual(db, wanted.revision).await?;
+        Ok(Set { value: wanted, user_heads: people.write(db).await? })
+    }
+
+    /// What is as in the beginning for longer than a device may be away needs no row: who comes back then begins anew (I7).
+    async fn forget_usual(&self, db: &mut Db, head: Revision) -> Result<(), StoreError> {
+        let usual = thread_preferences::table
+            .filter(thread_preferences::user.eq(Id::from(self.user)))
+            .filter(thread_preferences::stream_revision.le(int(head.back(self.missed_max).0)))
+            .filter(thread_preferences::following.eq(Following::Default.code()))
+            .filter(thread_preferences::muted_until.is_null().or(thread_preferences::muted_until.le(at(self.now))));
+        each!(db, |c| diesel::delete(usual).execute(c).await)?;
+        Ok(())
+    }
+}
+
+/// Of how many threads a person prefers anything.
+async fn threads_with_any(db: &mut Db, user: UserId, now: Timestamp) -> Result<usize, StoreError> {
+    let follows = thread_preferences::following.ne(Following::Default.code());
+    let muted = thread_preferences::muted_until.gt(at(now));
+    let query = thread_preferences::table.filter(thread_preferences::user.eq(Id::from(user))).filter(follows.or(muted)).count();
+    let count: i64 = each!(db, |c| query.get_result(c).await)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// What a person prefers of a thread, if they ever said.

@@ -70,6 +70,25 @@ async fn a_thread_is_followed_and_muted_by_those_who_may_read_it() {
 }
 
 #[tokio::test]
+async fn so_many_threads_have_preferences_and_a_reply_has_none() {
+    let scene = Scene::start_with(&[("limits.thread_preferences_per_user", "1")]).await;
+    let (bob, room) = (&scene.bob, &scene.room);
+    scene.ann.say(room, "one").await;
+    scene.ann.say(room, "two").await;
+    let reply = json!({"client_id": Uuid::now_v7(), "text": "re", "thread": 1});
+    bob.post(&format!("rooms/{room}/messages"), reply).await.ok();
+    let path = |thread: u64| format!("rooms/{room}/threads/{thread}/preferences");
+    assert_eq!(bob.put(&path(3), json!({"following": "yes"})).await.code(), "bad_request");
+    bob.put(&path(1), json!({"following": "yes"})).await.ok();
+    let mut socket = bob.connect().await;
+    let more = json!({"room": room, "thread": 2, "muted_until": "forever"});
+    assert_eq!(socket.ask("set_thread_preferences", more.clone()).await["error"]["code"], "limit_reached");
+    assert_eq!(bob.put(&path(2), json!({"following": "no"})).await.code(), "limit_reached");
+    bob.put(&path(1), json!({})).await.ok();
+    assert_eq!(socket.ask("set_thread_preferences", more).await["ok"], json!({}));
+}
+
+#[tokio::test]
 async fn general_preferences_begin_with_what_is_usual_and_change_by_what_is_named() {
     let server = Server::start_with(&[("limits.keywords_per_user", "3"), ("limits.keyword_max", "8")]).await;
     let ann = Person::register(&server, "ann").await;

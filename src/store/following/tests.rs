@@ -36,7 +36,7 @@ async fn followed(test: &TestStore, user: UserId) -> Vec<(RoomId, u64, u64, u64)
 
 async fn follow(test: &TestStore, user: UserId, (room, thread): (RoomId, u64), following: Following) {
     let wanted = ThreadPreferences { following, ..ThreadPreferences::none(room, Seq(thread)) };
-    test.run(SetThreadPreferences { user, wanted }).await.unwrap();
+    test.run(SetThreadPreferences { user, wanted, now: noon(), threads_max: 9, missed_max: 9 }).await.unwrap();
 }
 
 #[tokio::test]

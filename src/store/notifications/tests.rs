@@ -160,7 +160,7 @@ async fn without_a_mention_of_all_only_those_are_looked_at_whom_an_index_names()
     let ([ann, bob, cem, dan, _eve], room) = hall(&test).await;
     test.say(room, bob, &["the first"]).await;
     let follows = ThreadPreferences { following: Following::Yes, ..ThreadPreferences::none(room, Seq(1)) };
-    test.run(SetThreadPreferences { user: cem, wanted: follows }).await.unwrap();
+    test.run(SetThreadPreferences { user: cem, wanted: follows, now: noon(), threads_max: 9, missed_max: 9 }).await.unwrap();
     let all = RoomPreferences { notify: preference::Notify::All, ..RoomPreferences::none(room) };
     test.run(SetRoomPreferences { user: dan, wanted: all }).await.unwrap();
     say(&test, room, ann, Details { thread: Some(Seq(1)), ..Details::default() }).await;

@@ -1,7 +1,11 @@
 use super::*;
-use crate::domain::preference::{DirectRule, FOREVER, Following, Notify};
+use crate::domain::draft::DraftText;
+use crate::domain::message::{Details, Post};
+use crate::domain::preference::{DirectRule, FOREVER, Notify};
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::store::StoreError;
+use crate::store::drafts::SetDraft;
+use crate::store::messages::{Append, AppendBatch};
 use crate::store::rooms::{CreateGroup, FirstDirect};
 use crate::store::testing::{TestStore, limits, noon, post};
 use crate::store::users::changes::DeleteAccount;
@@ -11,7 +15,7 @@ async fn set_room(test: &TestStore, user: UserId, wanted: RoomPreferences) -> Re
 }
 
 async fn set_thread(test: &TestStore, user: UserId, wanted: ThreadPreferences) -> Result<Set<ThreadPreferences>, StoreError> {
-    test.run(SetThreadPreferences { user, wanted }).await
+    test.run(SetThreadPreferences { user, wanted, now: noon(), threads_max: 2, missed_max: 4 }).await
 }
 
 async fn change(test: &TestStore, user: UserId, change: PreferencesChange) -> Set<Preferences> {
@@ -56,6 +60,90 @@ async fn threads_are_those_a_member_may_read() {
     let muted = set_thread(&test, bob, muted).await.unwrap().value;
     let kept = test.store.read(move |db| Box::pin(of_thread(db, bob, room, Seq(3)))).await.unwrap();
     assert_eq!((kept, muted.revision), (Some(muted), set.revision.next()));
+}
+
+#[tokio::test]
+async fn a_reply_has_no_preferences_of_its_own_and_no_draft_in_its_thread() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[]).await;
+    test.say(room, ann, &["1"]).await;
+    let details = Some(Box::new(Details { thread: Some(Seq(1)), ..Details::default() }));
+    let append = Append {
+        room,
+        policy_revision: test.get(room).await.policy_revision,
+        posts: vec![(Post { details, ..post(ann, "re") }, Ok(()))],
+    };
+    test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
+    let no = |thread| ThreadPreferences { following: Following::No, ..ThreadPreferences::none(room, Seq(thread)) };
+    assert_eq!(set_thread(&test, ann, no(2)).await, Err(StoreError::Refused(Fault::BadRequest)));
+    set_thread(&test, ann, no(1)).await.unwrap();
+    let draft = |thread| SetDraft {
+        user: ann,
+        room,
+        thread: Some(Seq(thread)),
+        text: DraftText::parse("well".to_owned(), 100).unwrap(),
+        now: noon(),
+        drafts_max: 9,
+        missed_max: 9,
+    };
+    assert_eq!(test.run(draft(2)).await, Err(StoreError::Refused(Fault::BadRequest)));
+    test.run(draft(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn so_many_threads_have_preferences_and_those_set_back_or_over_do_not_count() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    test.say(room, ann, &["1", "2", "3", "4"]).await;
+    let none = |thread| ThreadPreferences::none(room, Seq(thread));
+    let no = |thread| ThreadPreferences { following: Following::No, ..none(thread) };
+    let muted = |thread, until| ThreadPreferences { muted_until: Some(until), ..none(thread) };
+    let refused = Err(StoreError::Refused(Fault::LimitReached));
+    set_thread(&test, bob, no(1)).await.unwrap();
+    set_thread(&test, bob, muted(2, FOREVER)).await.unwrap();
+    assert_eq!(set_thread(&test, bob, no(3)).await, refused);
+    assert_eq!(set_thread(&test, bob, muted(3, FOREVER)).await, refused);
+    // What is there changes, and what is over says nothing.
+    set_thread(&test, bob, ThreadPreferences { following: Following::Yes, ..none(1) }).await.unwrap();
+    set_thread(&test, bob, muted(3, noon())).await.unwrap();
+    set_thread(&test, bob, muted(2, noon())).await.unwrap();
+    set_thread(&test, bob, no(4)).await.unwrap();
+    assert_eq!(set_thread(&test, bob, muted(2, FOREVER)).await, refused);
+    test.change(bob, room, RoomChange::Leave).await.unwrap();
+    set_thread(&test, bob, none(4)).await.unwrap();
+    let not_member = set_thread(&test, bob, no(4)).await;
+    assert!(matches!(not_member, Err(StoreError::Refused(Fault::NotMember))), "{not_member:?}");
+}
+
+#[tokio::test]
+async fn threads_set_back_are_remembered_for_as_long_as_a_device_may_have_missed_it() {
+    let test = TestStore::open().await;
+    let [ann] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[]).await;
+    test.say(room, ann, &["1", "2", "3", "4", "5", "6", "7"]).await;
+    let none = |thread| ThreadPreferences::none(room, Seq(thread));
+    let yes = |thread| ThreadPreferences { following: Following::Yes, ..none(thread) };
+    let known = async |thread| {
+        let read = test.store.read(move |db| Box::pin(of_thread(db, ann, room, Seq(thread))));
+        read.await.unwrap().map(|of| of.following)
+    };
+    set_thread(&test, ann, yes(1)).await.unwrap();
+    set_thread(&test, ann, ThreadPreferences { muted_until: Some(noon()), ..none(2) }).await.unwrap();
+    for thread in 3..=7 {
+        set_thread(&test, ann, yes(thread)).await.unwrap();
+        let back = set_thread(&test, ann, none(thread)).await.unwrap().value;
+        // Who has missed as many changes as they may hears of every one that went.
+        let missed = told(&test.stream(ann, back.revision.back(4).0, 100).await);
+        assert_eq!(missed.iter().filter(|(about, _)| *about == "thread").count(), if thread == 3 { 3 } else { 2 }, "{missed:?}");
+    }
+    let mut left = Vec::new();
+    for thread in 1..=7 {
+        left.push(known(thread).await);
+    }
+    let usual = Some(Following::Default);
+    assert_eq!(left, [Some(Following::Yes), None, None, None, None, usual, usual], "what says something stays");
 }
 
 fn keywords(words: &[&str]) -> PreferencesChange {

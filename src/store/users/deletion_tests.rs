@@ -73,7 +73,7 @@ async fn live(test: &TestStore, user: UserId, other: UserId, room: RoomId) {
     let wanted = RoomPreferences { notify: Notify::All, ..RoomPreferences::none(room) };
     test.run(SetRoomPreferences { user, wanted }).await.unwrap();
     let wanted = ThreadPreferences { following: Following::Yes, ..ThreadPreferences::none(room, Seq(1)) };
-    test.run(SetThreadPreferences { user, wanted }).await.unwrap();
+    test.run(SetThreadPreferences { user, wanted, now: noon(), threads_max: 9, missed_max: 9 }).await.unwrap();
     let text = DraftText::parse(OWN_WORD.to_owned(), 100).unwrap();
     test.run(SetDraft { user, room, thread: None, text, now: noon(), drafts_max: 9, missed_max: 9 }).await.unwrap();
     let progress = [(room, Progress { read: Seq(1), delivered: Seq(1) })].into_iter().collect();
