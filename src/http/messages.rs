@@ -51,8 +51,12 @@ pub struct NewMessage {
 pub struct NewDirectMessage {
     /// Your own name for it, a UUID; the same on every retry.
     client_id: ClientId,
-    /// What to say.
-    text: String,
+    /// What to say; absent when a message is forwarded.
+    #[serde(default)]
+    text: Option<String>,
+    /// A message to forward.
+    #[serde(default)]
+    forward: Option<MessageName>,
 }
 
 /// Where in a room's history. At most one of `before`, `after` and `around`; the newest messages if none.
@@ -196,8 +200,9 @@ pub async fn post_direct(
     user: web::Path<UserId>,
     new: web::Json<NewDirectMessage>,
 ) -> Result<HttpResponse, Problem> {
-    let NewDirectMessage { client_id, text } = new.into_inner();
-    let post = checked(&parts, caller.0, client_id, Written { text: Some(text), ..Written::default() })?;
+    let NewDirectMessage { client_id, text, forward } = new.into_inner();
+    let written = Written { text, forward: forward.map(Into::into), ..Written::default() };
+    let post = checked(&parts, caller.0, client_id, written)?;
     let direct = parts.rooms.post_direct(*user, post).await??;
     Ok(answer(direct.room, &direct.posted))
 }

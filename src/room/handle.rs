@@ -139,16 +139,20 @@ impl Rooms {
         let Some(hook) = self.hook.clone() else { return Box::pin(self.post_judged(room, posts, Vec::new())) };
         let rooms = self.clone();
         Box::pin(async move {
-            // What is forwarded is copied first: the hook is asked about what will be stored.
             let count = posts.len();
-            let posts = match timeout_at(rooms.persistence.deadline(), rooms.preparing.forwards(posts)).await {
-                Ok(Ok(posts)) => posts,
-                Ok(Err(error)) => return Ok(Ok(all_refused(error.fault().into(), count))),
-                Err(_late) => return Ok(Ok(all_refused(Fault::Unavailable.into(), count))),
+            let posts = match rooms.copied(posts).await {
+                Ok(posts) => posts,
+                Err(refusal) => return Ok(Ok(all_refused(refusal, count))),
             };
             let judged = hook.judge_posts(Some(room), None, &posts).await;
             rooms.post_judged(room, posts, judged).await
         })
+    }
+
+    /// What is forwarded is copied before the hook is asked, which judges what will be stored.
+    async fn copied(&self, posts: Vec<Post>) -> Result<Vec<Post>, Refusal> {
+        let copied = timeout_at(self.persistence.deadline(), self.preparing.forwards(posts)).await;
+        copied.map_err(|_late| Fault::Unavailable)?.map_err(|error| error.fault().into())
     }
 
     fn post_judged(&self, room: RoomId, posts: Vec<Post>, judged: Vec<Judgement>) -> Answered<Answers> {
@@ -216,7 +220,12 @@ impl Rooms {
         let Some(hook) = self.hook.clone() else { return Box::pin(self.post_direct_judged(other, post, Vec::new())) };
         let rooms = self.clone();
         Box::pin(async move {
-            let judged = hook.judge_posts(None, Some(other), std::slice::from_ref(&post)).await;
+            let posts = match rooms.copied(vec![post]).await {
+                Ok(posts) => posts,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let judged = hook.judge_posts(None, Some(other), &posts).await;
+            let Some(post) = posts.into_iter().next() else { return Ok(Err(Fault::Internal.into())) };
             rooms.post_direct_judged(other, post, judged).await
         })
     }

@@ -108,7 +108,8 @@ impl Core {
                 return self.post(ctx, Target::Room(post.room), reference, (post.client_id, written, post.after));
             }
             Command::PostDirect(post) => {
-                let written = Written { text: Some(post.text), ..Written::default() };
+                let forward = post.forward.map(Into::into);
+                let written = Written { text: post.text, forward, ..Written::default() };
                 return self.post(ctx, Target::Person(post.user), reference, (post.client_id, written, post.after));
             }
             _ => {}

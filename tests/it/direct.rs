@@ -51,6 +51,49 @@ async fn the_first_message_mentions_the_two_of_the_room_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn words_are_forwarded_to_somebody_never_written_to() {
+    let server = Server::start().await;
+    let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+    let eve = Person::register(&server, "eve").await;
+    let room = ann.make_room("Kitchen", "private").await;
+    ann.say(&room, "hear, hear").await;
+    let forward = |seq: u64| json!({"client_id": Uuid::now_v7(), "forward": {"room": room, "seq": seq}});
+    let with = |mut post: Value, field: &str, value: Value| {
+        post[field] = value;
+        post
+    };
+    let path = format!("direct/{}/messages", bob.id);
+    for (bad, code) in [
+        (forward(2), "not_found"),
+        (with(forward(1), "text", json!("mine")), "bad_request"),
+        (with(forward(1), "quote", json!(1)), "bad_request"),
+        (with(forward(1), "thread", json!(1)), "bad_request"),
+        (json!({"client_id": Uuid::now_v7()}), "bad_request"),
+    ] {
+        assert_eq!(ann.post(&path, bad.clone()).await.code(), code, "{bad}");
+    }
+    let not_hers = eve.post(&path, forward(1)).await;
+    assert_eq!(not_hers.code(), "not_found", "nobody forwards what they may not read");
+    assert_eq!(bob.get("me/rooms").await.ok()["items"], json!([]), "no room was made for what was refused");
+
+    let first = forward(1);
+    let posted = ann.post(&path, first.clone()).await.ok();
+    ann.delete(&format!("rooms/{room}/messages/1")).await.ok();
+    let again = ann.post(&path, first).await.ok();
+    assert_eq!((&again["seq"], &again["repeat"]), (&posted["seq"], &json!(true)), "a repeat is one, though its source is gone");
+    let direct = posted["room"].as_str().expect("a room").to_owned();
+    let origin = json!({"room": room, "seq": 1, "author": ann.id});
+    let copy = bob.get(&format!("rooms/{direct}/messages/1")).await.ok();
+    assert_eq!((&copy["text"], &copy["origin"]), (&json!("hear, hear"), &origin));
+
+    let mut socket = bob.connect().await;
+    let on = json!({"user": eve.id, "client_id": Uuid::now_v7(), "forward": {"room": direct, "seq": 1}});
+    let posted = socket.ask("post_direct", on).await["ok"].clone();
+    let copy = eve.get(&format!("rooms/{}/messages/1", posted["room"].as_str().expect("a room"))).await.ok();
+    assert_eq!((&copy["text"], &copy["origin"]["author"]), (&json!("hear, hear"), &json!(ann.id)), "of whoever said it first");
+}
+
+#[tokio::test]
 async fn nobody_writes_to_themselves_or_to_nobody_and_a_direct_room_is_nobody_elses() {
     let server = Server::start().await;
     let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);

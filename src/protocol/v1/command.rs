@@ -171,8 +171,12 @@ pub struct PostDirect {
     pub user: UserId,
     /// The sender's name for it; the same on every retry.
     pub client_id: ClientId,
-    /// What.
-    pub text: String,
+    /// What; absent when a message is forwarded.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// A message to forward.
+    #[serde(default)]
+    pub forward: Option<MessageName>,
     /// As in [`PostText`]: the post to the same person before this one, if it had no answer yet.
     #[serde(default)]
     pub after: Option<ClientId>,
