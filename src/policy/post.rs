@@ -33,7 +33,7 @@ pub fn may_react(room: &Room, member: Option<&Member>, now: Timestamp) -> Result
         MemberState::Banned => Err(Fault::Banned),
         MemberState::Invited | MemberState::Left => Err(Fault::NotMember),
         MemberState::Joined if room.archived => Err(Fault::RoomArchived),
-        // The same for both: who is blocked does not learn of it by writing.
+        // The same for both, so that nobody writes to somebody whose answer they do not take.
         MemberState::Joined if room.blocked => Err(Fault::NotAllowed),
         MemberState::Joined if member.is_silenced(now) => Err(Fault::Silenced),
         MemberState::Joined => Ok(()),
