@@ -2,10 +2,11 @@
 
 use super::script::{Expected, Step};
 use crate::support::hook::{Hook, Manner};
-use crate::support::person::Person;
+use crate::support::person::{PASSWORD, Person};
 use crate::support::server::Server;
 use crate::support::socket::Socket;
 use crate::support::viewer::number;
+use crate::support::{eventually, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +16,15 @@ use uuid::Uuid;
 /// How long somebody listens for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the server is always started with, beside the address of the hook.
+const USUAL: &[(&str, &str)] =
+    &[("filter_hook.fail", "open"), ("filter_hook.timeout", "20s"), ("room.typing_pause", "1ms"), ("presence.coalesce", "50ms")];
+
 pub struct Play {
     server: Server,
     hook: Hook,
+    /// How often the hook had been asked when it was last told how to answer.
+    asked: usize,
     people: HashMap<String, Taking>,
     /// What `?name` kept, as JSON.
     kept: HashMap<String, Value>,
@@ -29,6 +36,8 @@ struct Taking {
     socket: Option<Socket>,
     /// Pushes nobody asked for yet.
     heard: Vec<Value>,
+    /// The command that has no answer yet.
+    begun: Option<u64>,
     /// How far they know the rooms they receive, and their own stream.
     cursors: BTreeMap<String, u64>,
     user_cursor: u64,
@@ -38,10 +47,16 @@ struct Taking {
 impl Play {
     pub async fn start() -> Self {
         let hook = Hook::start(Manner::Action("allow")).await;
-        let url = hook.url();
-        let server = Server::start_with(&[("filter_hook.url", url.as_str()), ("filter_hook.fail", "open")]).await;
-        let soon = hubbub::domain::time::Clock::system().now() + chrono::TimeDelta::hours(1);
-        Self { server, hook, people: HashMap::new(), kept: [("in_an_hour".to_owned(), json!(soon))].into() }
+        let server = Server::start_with(&[&[("filter_hook.url", hook.url().as_str())], USUAL].concat()).await;
+        let now = hubbub::domain::time::Clock::system().now();
+        // All day but one minute, which is not now nor soon.
+        let minute = (now.timestamp() / 60).rem_euclid(24 * 60);
+        let kept = [
+            ("in_an_hour", json!(now + chrono::TimeDelta::hours(1))),
+            ("quiet_from", json!((minute + 721) % 1440)),
+            ("quiet_until", json!((minute + 720) % 1440)),
+        ];
+        Self { server, hook, asked: 0, people: HashMap::new(), kept: kept.map(|(name, value)| (name.to_owned(), value)).into() }
     }
 
     /// Plays one step; fails the test where it goes otherwise. With `--no-capture` people can follow.
@@ -52,12 +67,10 @@ impl Play {
         match first {
             "#" | "##" => {}
             "people" => self.register(rest).await,
-            "hook" => self.hook.answer(match rest {
-                "refuses" => Manner::Action("refuse"),
-                "fails" => Manner::Status(500),
-                "allows" => Manner::Action("allow"),
-                other => panic!("line {}: the hook {other}", step.number),
-            }),
+            "administrator" => self.appoint(rest).await,
+            "device" => self.unpack(rest, step.number).await,
+            "server" => self.restart(rest).await,
+            "hook" => self.tell_hook(rest, step.number).await,
             name => {
                 let (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.acts(step, name, word, rest).await;
@@ -68,12 +81,65 @@ impl Play {
     async fn register(&mut self, names: &str) {
         for name in names.split(' ') {
             let person = Person::register(&self.server, name).await;
-            self.kept.insert(name.to_owned(), json!(person.id));
-            let mut taking =
-                Taking { person, socket: None, heard: Vec::new(), cursors: BTreeMap::new(), user_cursor: 0, epoch: Value::Null };
-            taking.returns().await;
-            self.people.insert(name.to_owned(), taking);
+            self.takes_part(name, person).await;
         }
+    }
+
+    /// An account that the operator makes on the command line.
+    async fn appoint(&mut self, name: &str) {
+        self.server.user_command(&["add", name, "--admin"], PASSWORD).await;
+        let person = Person::log_in(&self.server, name).await;
+        self.takes_part(name, person).await;
+    }
+
+    /// Another device of somebody, with a socket of its own: `tablet of cid`.
+    async fn unpack(&mut self, names: &str, at: usize) {
+        let (device, of) = names.split_once(" of ").unwrap_or_else(|| panic!("line {at}: a device of whom?"));
+        let person = self.people[of].person.moved_to(&self.server);
+        self.takes_part(device, person).await;
+    }
+
+    async fn takes_part(&mut self, name: &str, person: Person) {
+        self.kept.insert(name.to_owned(), json!(person.id));
+        let (socket, begun, cursors) = (None, None, BTreeMap::new());
+        let mut taking = Taking { person, socket, heard: Vec::new(), begun, cursors, user_cursor: 0, epoch: Value::Null };
+        taking.returns().await;
+        self.people.insert(name.to_owned(), taking);
+    }
+
+    /// Everybody goes, the server starts again with what is usual and these settings, and everybody comes back.
+    async fn restart(&mut self, settings: &str) {
+        let url = self.hook.url();
+        let changes = settings.split(' ').filter_map(|setting| setting.split_once('='));
+        let changes: Vec<_> =
+            [("filter_hook.url", url.as_str())].into_iter().chain(USUAL.iter().copied()).chain(changes).collect();
+        let mut there: Vec<_> = self.people.values_mut().filter(|taking| taking.socket.is_some()).collect();
+        for taking in &mut there {
+            taking.goes().await;
+        }
+        self.server.restart_with(&changes).await;
+        for taking in there {
+            taking.person.base = self.server.base();
+            taking.returns().await;
+        }
+        // Who has gone comes to this server as well, later.
+        self.people.values_mut().for_each(|taking| taking.person.base = self.server.base());
+    }
+
+    async fn tell_hook(&mut self, what: &str, at: usize) {
+        let manner = match what {
+            "refuses" => Manner::Action("refuse"),
+            "fails" => Manner::Status(500),
+            "allows" => Manner::Action("allow"),
+            "holds" => Manner::Held,
+            "is asked" => {
+                return eventually("a question", || async { (self.hook.asked().len() > self.asked).then_some(()) }).await;
+            }
+            other => panic!("line {at}: the hook {other}"),
+        };
+        self.asked = self.hook.asked().len();
+        self.hook.answer(manner);
+        self.hook.release();
     }
 
     async fn acts(&mut self, step: &Step<'_>, name: &str, word: &str, rest: &str) {
@@ -84,23 +150,55 @@ impl Play {
             "returns" => return taking.returns().await,
             "hears" => {
                 let (kind, expected) = rest.split_once(' ').unwrap_or_else(|| panic!("line {at}: hears what?"));
-                taking.hears(kind, &json_of(expected, at), at).await;
-                return;
+                let found = taking.hears(kind, &json_of(expected, at), at).await;
+                return self.kept.extend(found);
             }
-            verb if verb.chars().all(char::is_uppercase) => taking.requests(verb, rest, at).await,
+            "heard" => return taking.heard_no(rest, at),
+            "begins" => return taking.begins(rest, at).await,
+            "awaits" => return self.awaits(step, name, rest).await,
+            "ends" => taking.ends(at).await,
+            verb if is_verb(verb) => taking.requests(verb, rest, at).await,
             command => taking.commands(command, json_of(rest, at)).await,
         };
         eprintln!("    {}", answer.as_ref().map_or_else(|code| format!("refused: {code}"), Value::to_string));
-        match (&step.expected, answer) {
-            (Expected::Success, Ok(_)) => {}
-            (Expected::Has(expected), Ok(answer)) => {
-                let expected = json_of(&self.filled(expected), at);
-                let mut found = Vec::new();
-                assert!(has(&answer, &expected, &mut found), "line {at}: {}\nexpected {expected}\nanswered {answer}", step.line);
-                self.kept.extend(found);
+        match self.judge(step, &answer) {
+            Ok(found) => self.kept.extend(found),
+            Err(other) => panic!("line {at}: {}\n{other}\nanswered {answer:?}", step.line),
+        }
+    }
+
+    /// Asks again and again until the answer is as expected.
+    async fn awaits(&mut self, step: &Step<'_>, name: &str, request: &str) {
+        let (verb, path) = request.split_once(' ').unwrap_or_else(|| panic!("line {}: awaits what?", step.number));
+        within(step.line, async {
+            loop {
+                let taking = self.people.get_mut(name).expect("they take part");
+                let answer = taking.requests(verb, path, step.number).await;
+                if self.judge(step, &answer).is_ok() {
+                    return eprintln!("    {answer:?}");
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            (Expected::Refused(code), Err(refused)) => assert_eq!(*code, refused, "line {at}: {}", step.line),
-            (expected, answer) => panic!("line {at}: {}\nexpected {expected:?}\nanswered {answer:?}", step.line),
+        })
+        .await;
+    }
+
+    /// What an answer has for `?name`, or what is expected otherwise of it.
+    fn judge(&self, step: &Step<'_>, answer: &Result<Value, String>) -> Result<Vec<(String, Value)>, String> {
+        let mut found = Vec::new();
+        let mut otherwise = |expected: &Expected<'_>| match (expected, answer) {
+            (Expected::Has(expected), Ok(answer)) => !has(answer, &json_of(&self.filled(expected), step.number), &mut found),
+            (Expected::Lacks(expected), Ok(answer)) => {
+                has(answer, &json_of(&self.filled(expected), step.number), &mut Vec::new())
+            }
+            (Expected::Refused(code), Err(refused)) => code != refused,
+            _ => true,
+        };
+        let first = step.expected.iter().find_map(|expected| otherwise(expected).then(|| format!("expected {expected:?}")));
+        match first {
+            Some(wrong) => Err(wrong),
+            None if step.refusal().is_none() && answer.is_err() => Err("expected success".to_owned()),
+            None => Ok(found),
         }
     }
 
@@ -116,6 +214,7 @@ impl Play {
                 Some(Value::String(text)) => filled.push_str(text),
                 Some(value) => filled.push_str(&value.to_string()),
                 None if name == "uuid" => filled.push_str(&Uuid::now_v7().to_string()),
+                None if name == "in_a_moment" => filled.push_str(&in_a_moment()),
                 // In the remarks at the head.
                 None => filled.push_str(name),
             }
@@ -151,18 +250,33 @@ impl Taking {
                 self.cursors.insert(room["room"].as_str().unwrap_or_default().to_owned(), number(&room["head"]));
             }
         }
-        match reply.get("ok") {
-            Some(ok) => Ok(ok.clone()),
-            None => Err(reply["error"]["code"].as_str().unwrap_or_default().to_owned()),
-        }
+        answer_of(&reply)
     }
 
-    /// Waits for a push of this kind that has this.
-    async fn hears(&mut self, kind: &str, expected: &Value, at: usize) {
-        let matches = |push: &Value| push.get(kind).is_some_and(|body| has(body, expected, &mut Vec::new()));
-        if let Some(place) = self.heard.iter().position(matches) {
-            self.heard.remove(place);
-            return;
+    /// Sends a command over the socket, whose answer is waited for later.
+    async fn begins(&mut self, rest: &str, at: usize) {
+        let (command, body) = rest.split_once(' ').unwrap_or((rest, ""));
+        let socket = self.socket.as_mut().expect("who has gone says nothing");
+        self.begun = Some(socket.command(command, json_of(body, at)).await);
+    }
+
+    async fn ends(&mut self, at: usize) -> Result<Value, String> {
+        let begun = self.begun.take().unwrap_or_else(|| panic!("line {at}: nothing was begun"));
+        answer_of(&self.socket.as_mut().expect("who has gone hears nothing").reply(begun).await)
+    }
+
+    /// Waits for a push of this kind that has this; what it has for `?name`.
+    async fn hears(&mut self, kind: &str, expected: &Value, at: usize) -> Vec<(String, Value)> {
+        let found_in = |push: &Value| {
+            let mut found = Vec::new();
+            push.get(kind).is_some_and(|body| has(body, expected, &mut found)).then_some(found)
+        };
+        if let Some((place, found)) = self.heard.iter().enumerate().find_map(|(place, push)| Some((place, found_in(push)?))) {
+            let push = self.heard.remove(place);
+            if let Some(left) = left_of(&push[kind], expected) {
+                self.heard.insert(place, json!({kind: left}));
+            }
+            return found;
         }
         loop {
             let socket = self.socket.as_mut().expect("who has gone hears nothing");
@@ -171,12 +285,23 @@ impl Taking {
                 Err(_) => panic!("line {at}: {} hears {kind} {expected} in vain", self.person.name),
             };
             self.knows(&push);
-            if matches(&push) {
-                eprintln!("    {push}");
-                return;
-            }
-            self.heard.push(push);
+            let Some(found) = found_in(&push) else {
+                self.heard.push(push);
+                continue;
+            };
+            eprintln!("    {push}");
+            self.heard.extend(left_of(&push[kind], expected).map(|left| json!({kind: left})));
+            return found;
         }
+    }
+
+    /// Nothing like this has been pushed before what they heard last.
+    fn heard_no(&self, rest: &str, at: usize) {
+        let said = rest.strip_prefix("no ").and_then(|rest| rest.split_once(' '));
+        let (kind, expected) = said.unwrap_or_else(|| panic!("line {at}: heard no what?"));
+        let expected = json_of(expected, at);
+        let told = self.heard.iter().find(|push| push.get(kind).is_some_and(|body| has(body, &expected, &mut Vec::new())));
+        assert_eq!(told, None, "line {at}: {} heard it", self.person.name);
     }
 
     /// Remembers how far they know what.
@@ -210,12 +335,41 @@ impl Taking {
     }
 }
 
+/// What is in `ok`, or the code of the fault.
+fn answer_of(reply: &Value) -> Result<Value, String> {
+    reply.get("ok").cloned().ok_or_else(|| reply["error"]["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A method of HTTP.
+fn is_verb(word: &str) -> bool {
+    word.chars().all(char::is_uppercase)
+}
+
+/// An instant that is waited for.
+fn in_a_moment() -> String {
+    let now = hubbub::domain::time::Clock::system().now();
+    (now + chrono::TimeDelta::seconds(1)).to_rfc3339()
+}
+
 fn json_of(text: &str, at: usize) -> Value {
     if text.is_empty() {
         json!({})
     } else {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("line {at}: {error}: {text}"))
     }
+}
+
+/// What a push tells beside what was expected of its lists, as what happens at the same time may come in one.
+fn left_of(body: &Value, expected: &Value) -> Option<Value> {
+    let mut left = body.clone();
+    let mut is_empty = true;
+    for (name, wanted) in expected.as_object().into_iter().flatten() {
+        let (Some(wanted), Some(values)) = (wanted.as_array(), left[name.as_str()].as_array_mut()) else { continue };
+        let mut wanted = wanted.iter().peekable();
+        values.retain(|value| wanted.next_if(|expected| has(value, expected, &mut Vec::new())).is_none());
+        is_empty &= values.is_empty();
+    }
+    (!is_empty).then_some(left)
 }
 
 /// Whether a value has all that is expected of it: objects may have more, lists as well, in the order expected. What is expected to be `null`

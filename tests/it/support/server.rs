@@ -51,6 +51,12 @@ impl Server {
         self.launch().await;
     }
 
+    /// The same with these settings in the place of those it was started with.
+    pub async fn restart_with(&mut self, changes: &[(&str, &str)]) {
+        self.changes = changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.restart().await;
+    }
+
     /// Stops in good order (I11); how that went, if it ran.
     pub async fn stop(&mut self) -> Option<Stopped> {
         let Running { stop, stopped: how, thread, .. } = self.running.take()?;
