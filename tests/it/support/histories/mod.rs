@@ -1,11 +1,12 @@
 //! Random histories, seen by somebody who never leaves and by somebody who comes and goes (I7: away and resumed equals never left).
 //!
 //! [`plan`] makes histories up, [`model`] is what a client knows, [`client`] is a client around it, `play` lets it all happen against a server,
-//! which `apart` kills where a history says so.
+//! which `apart` kills where a history says so, and `own` asks REST for what is one's own.
 
 mod apart;
 pub mod client;
 pub mod model;
+mod own;
 pub mod plan;
 pub mod play;
 
@@ -16,27 +17,57 @@ use plan::{Plan, plans};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-/// Plays histories until one shows something wrong: `Some` of that with the smallest history found that shows it. The seed and, unless
-/// told otherwise, the number of histories come from `HUBBUB_TEST_SEED` and `HUBBUB_TEST_HISTORIES` (see CONTRIBUTING.md).
-pub fn search(histories: u32, shrinks: u32) -> Option<String> {
-    search_on(async { Stage::set(server().await).await }, plans(40, 0), histories, shrinks)
+/// What playing histories came to.
+pub struct Found {
+    /// What is wrong, with the smallest history found that shows it.
+    pub broken: Option<String>,
+    /// Kinds of deeds that never succeeded, so that nothing was shown of them.
+    pub undone: Vec<&'static str>,
+}
+
+/// If some deed never succeeded, so many times as many histories are played at most.
+const ROUNDS: u64 = 12;
+
+/// Plays histories until one shows something wrong, or else until each kind of deed has succeeded. The seed and, unless told otherwise, the
+/// number of histories come from `HUBBUB_TEST_SEED` and `HUBBUB_TEST_HISTORIES` (see CONTRIBUTING.md).
+pub fn search(histories: u32, shrinks: u32) -> Found {
+    search_on(async { Stage::set(server().await).await }, &plans(40, 0), histories, shrinks)
 }
 
 /// The same with a server that is killed again and again.
-pub fn search_with_kills(histories: u32, shrinks: u32) -> Option<String> {
-    search_on(async { Stage::set_apart(server().await).await }, plans(40, 3), histories, shrinks)
+pub fn search_with_kills(histories: u32, shrinks: u32) -> Found {
+    search_on(async { Stage::set_apart(server().await).await }, &plans(40, 3), histories, shrinks)
 }
 
-fn search_on(
-    stage: impl Future<Output = Stage>,
-    plans: impl Strategy<Value = Plan>,
-    histories: u32,
-    shrinks: u32,
-) -> Option<String> {
-    let seed: u64 = from_environment("HUBBUB_TEST_SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
-    eprintln!("HUBBUB_TEST_SEED={seed}");
+fn search_on(stage: impl Future<Output = Stage>, plans: &impl Strategy<Value = Plan>, histories: u32, shrinks: u32) -> Found {
+    let first: u64 = from_environment("HUBBUB_TEST_SEED").unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let stage = runtime.block_on(stage);
+    let mut found = Found { broken: None, undone: Vec::new() };
+    for seed in first..first + ROUNDS {
+        found.broken = round(plans, seed, histories, shrinks, |plan| runtime.block_on(stage.play(plan)));
+        found.undone = stage.undone();
+        if found.broken.is_some() || found.undone.is_empty() {
+            break;
+        }
+    }
+    // The runtime is needed to leave the stage.
+    runtime.block_on(async {
+        stage.verify().await;
+        drop(stage);
+    });
+    found
+}
+
+/// Plays so many histories of one seed; the smallest that shows something wrong.
+fn round(
+    plans: &impl Strategy<Value = Plan>,
+    seed: u64,
+    histories: u32,
+    shrinks: u32,
+    play: impl Fn(&Plan) -> Result<(), String>,
+) -> Option<String> {
+    eprintln!("HUBBUB_TEST_SEED={seed}");
     let config = Config {
         cases: histories,
         failure_persistence: None,
@@ -46,18 +77,11 @@ fn search_on(
     };
     let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let played = runner.run(&plans, |plan: Plan| runtime.block_on(stage.play(&plan)).map_err(TestCaseError::fail));
-    let found = match played {
+    match runner.run(plans, |plan: Plan| play(&plan).map_err(TestCaseError::fail)) {
         Ok(()) => None,
         Err(TestError::Fail(reason, plan)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}\n{plan:#?}")),
         Err(TestError::Abort(reason)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}")),
-    };
-    // The runtime is needed to leave the stage.
-    runtime.block_on(async {
-        stage.verify().await;
-        drop(stage);
-    });
-    found
+    }
 }
 
 /// How many histories a run plays: what the environment says, or so many.

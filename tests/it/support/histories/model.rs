@@ -62,20 +62,10 @@ impl Known {
                     self.rooms.retain(|room, _| !again.contains(room) && row["every_room"] != true);
                     news.extend(again);
                     self.relation_of_notifications(row);
-                    self.keep(format!("relation {}", text(&row["user"])), row, &["blocked", "muted"]);
-                }
-                "read_mark" => self.keep(format!("read mark {}", text(&row["room"])), row, &["seq"]),
-                "draft" => self.keep(format!("draft {} {}", text(&row["room"]), row["thread"]), row, &["text", "changed_at"]),
-                "notification" => self.notification(row),
-                "room_preferences" => {
-                    self.keep(format!("room preferences {}", text(&row["room"])), row, &["muted_until", "notify"]);
-                }
-                "thread_preferences" => {
-                    let key = format!("thread preferences {} {}", text(&row["room"]), row["thread"]);
-                    self.keep(key, row, &["muted_until", "following"]);
+                    self.keep(name, row);
                 }
                 "profile" => {}
-                other => panic!("an item {other}"),
+                name => self.keep(name, row),
             }
         }
         news
@@ -83,8 +73,7 @@ impl Known {
 
     /// Takes in a notification, from the stream or the list.
     pub fn notification(&mut self, row: &Value) {
-        let key = format!("notification {} {:06}", text(&row["room"]), number(&row["seq"]));
-        self.keep(key, row, &["kind", "author", "quiet", "gone"]);
+        self.keep("notification", row);
     }
 
     fn relation_of_notifications(&mut self, relation: &Value) {
@@ -93,7 +82,8 @@ impl Known {
     }
 
     /// Upserts something of one's own.
-    fn keep(&mut self, key: String, row: &Value, fields: &[&str]) {
+    fn keep(&mut self, name: &str, row: &Value) {
+        let (key, fields) = own(name, row);
         if self.own.get(&key).is_none_or(|known| number(&known["revision"]) <= number(&row["revision"])) {
             self.own.insert(key, kept(row, fields));
         }
@@ -197,6 +187,29 @@ impl Shown {
         let shown: Vec<_> = people.into_iter().map(|(emoji, users)| json!({"emoji": emoji, "users": users})).collect();
         message["reactions"] = if shown.is_empty() { Value::Null } else { json!(shown) };
     }
+}
+
+/// What names a row of one's own, and what is shown of it.
+fn own(name: &str, row: &Value) -> (String, &'static [&'static str]) {
+    let room = || text(&row["room"]);
+    match name {
+        "relation" => (format!("relation {}", text(&row["user"])), &["blocked", "muted"]),
+        "read_mark" => (format!("read mark {}", room()), &["seq"]),
+        "draft" => (format!("draft {} {}", room(), row["thread"]), &["text", "changed_at"]),
+        "notification" => {
+            (format!("notification {} {:06}", room(), number(&row["seq"])), &["kind", "author", "quiet", "gone", "created_at"])
+        }
+        "room_preferences" => (format!("room preferences {}", room()), &["muted_until", "notify"]),
+        "thread_preferences" => (format!("thread preferences {} {}", room(), row["thread"]), &["muted_until", "following"]),
+        "preferences" => ("preferences".to_owned(), &["receipts", "direct", "quiet", "notify", "keywords"]),
+        other => panic!("an item {other}"),
+    }
+}
+
+/// A row of one's own as it is shown, under its key, whichever way it came.
+pub fn own_line(name: &str, row: &Value) -> (String, String) {
+    let (key, fields) = own(name, row);
+    (key, line(&kept(row, fields)))
 }
 
 /// What is shown of a message.

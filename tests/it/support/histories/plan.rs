@@ -6,8 +6,13 @@ use proptest::prelude::*;
 pub const ANN: usize = 0;
 /// The one whose clients are watched.
 pub const SUE: usize = 1;
+pub const CID: usize = 2;
 pub const PEOPLE: usize = 4;
 pub const ROOMS: usize = 2;
+/// What happens to a message happens to one of the first so many, so that it meets.
+pub const MESSAGES: u64 = 6;
+/// Who said the first messages of each room, before the history begins; the first of all before Sue was in it.
+pub const FIRST: [usize; 4] = [ANN, SUE, SUE, ANN];
 
 /// A history: things people do, and the visits of a client that comes and goes meanwhile.
 #[derive(Clone, Debug)]
@@ -71,11 +76,71 @@ pub enum What {
     Forward(u64),
     Block(usize),
     Unblock(usize),
+    Mute(usize),
+    Unmute(usize),
     Read(u64),
     /// Something, or nothing any more.
     Draft(u8, bool),
     /// What one wants to be notified of there: nothing for a while, or everything, or what is usual.
     RoomPreferences(u8),
+    /// Whether one follows the thread of this message, or mutes it.
+    ThreadPreferences(u64, u8),
+    /// What one wants altogether.
+    Preferences(u8),
+}
+
+/// One kind of deed after the other, as [`What::kind`] calls them.
+macro_rules! kinds {
+    ($($name:ident $(($($of:tt),+))? => $word:literal;)*) => {
+        impl What {
+            /// Every kind of deed.
+            pub const KINDS: &[&str] = &[$($word),*];
+
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$name $(($($of),+))? => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Post(_) => "post";
+    Mention(_) => "mention";
+    Join => "join";
+    Leave => "leave";
+    Decline => "decline";
+    Invite(_) => "invite";
+    Uninvite(_) => "uninvite";
+    Kick(_) => "kick";
+    Ban(_) => "ban";
+    Unban(_) => "unban";
+    Role(_, _) => "role";
+    Transfer(_) => "transfer";
+    Rename(_) => "rename";
+    Topic(_) => "topic";
+    Archive(_) => "archive";
+    History(_) => "history";
+    Public(_) => "public";
+    Delete => "delete the room";
+    Reply(_) => "reply";
+    Edit(_) => "edit";
+    Unsay(_) => "delete";
+    React(_, _) => "react";
+    Unreact(_, _) => "unreact";
+    Pin(_) => "pin";
+    Unpin(_) => "unpin";
+    Forward(_) => "forward";
+    Block(_) => "block";
+    Unblock(_) => "unblock";
+    Mute(_) => "mute";
+    Unmute(_) => "unmute";
+    Read(_) => "read";
+    Draft(_, _) => "draft";
+    RoomPreferences(_) => "room preferences";
+    ThreadPreferences(_, _) => "thread preferences";
+    Preferences(_) => "preferences";
 }
 
 /// The client comes after `away` more acts, takes in at most so many frames, and goes after `stay` more acts at the latest.
@@ -113,6 +178,11 @@ fn anybody() -> impl Strategy<Value = usize> {
     0..PEOPLE
 }
 
+/// Mostly somebody who is in the rooms from the beginning.
+fn member() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(ANN), 4 => Just(SUE), 2 => Just(CID), 1 => anybody()]
+}
+
 /// Mostly the one who is watched.
 fn whom() -> impl Strategy<Value = usize> {
     prop_oneof![3 => Just(SUE), 1 => anybody()]
@@ -126,52 +196,60 @@ fn owner() -> impl Strategy<Value = usize> {
 fn act() -> impl Strategy<Value = Act> {
     let act = |(who, what)| move |room| Act { who, room, what: Clone::clone(&what) };
     let said = prop_oneof![
-        10 => (anybody(), (1_usize..6).prop_map(What::Post)),
-        4 => (anybody(), whom().prop_map(What::Mention)),
+        10 => (member(), (1_usize..6).prop_map(What::Post)),
+        4 => (member(), whom().prop_map(What::Mention)),
         4 => (whom(), Just(What::Join)),
         2 => (whom(), Just(What::Leave)),
-        1 => (whom(), Just(What::Decline)),
+        2 => (anybody(), Just(What::Decline)),
     ];
-    // Few numbers, so that they meet.
-    let seq = || 1_u64..6;
+    let seq = || 1..=MESSAGES;
+    // Mostly something of one's own.
+    let said_by = || {
+        let own = (0..FIRST.len()).prop_map(|place| (FIRST[place], place as u64 + 1));
+        prop_oneof![2 => own, 1 => (member(), seq())]
+    };
     let changed = prop_oneof![
-        3 => seq().prop_map(What::Reply),
-        4 => seq().prop_map(What::Edit),
-        3 => seq().prop_map(What::Unsay),
-        5 => (seq(), any::<bool>()).prop_map(|(seq, other)| What::React(seq, other)),
-        3 => (seq(), any::<bool>()).prop_map(|(seq, other)| What::Unreact(seq, other)),
-        1 => seq().prop_map(What::Pin),
-        1 => seq().prop_map(What::Unpin),
-        3 => seq().prop_map(What::Forward),
+        4 => said_by().prop_map(|(who, seq)| (who, What::Edit(seq))),
+        3 => said_by().prop_map(|(who, seq)| (who, What::Unsay(seq))),
+        3 => (member(), seq().prop_map(What::Reply)),
+        5 => (member(), (seq(), any::<bool>()).prop_map(|(seq, other)| What::React(seq, other))),
+        3 => (member(), (seq(), any::<bool>()).prop_map(|(seq, other)| What::Unreact(seq, other))),
+        3 => (member(), seq().prop_map(What::Forward)),
     ];
+    let pinned = prop_oneof![3 => seq().prop_map(What::Pin), 2 => seq().prop_map(What::Unpin)];
     // What is her own.
     let own = prop_oneof![
         3 => anybody().prop_map(What::Block),
         3 => anybody().prop_map(What::Unblock),
+        2 => anybody().prop_map(What::Mute),
+        2 => anybody().prop_map(What::Unmute),
         3 => seq().prop_map(What::Read),
-        2 => (any::<u8>(), any::<bool>()).prop_map(|(text, any)| What::Draft(text, any)),
+        3 => (any::<u8>(), any::<bool>()).prop_map(|(text, any)| What::Draft(text, any)),
         2 => (0_u8..3).prop_map(What::RoomPreferences),
+        2 => (seq(), 0_u8..4).prop_map(|(seq, wanted)| What::ThreadPreferences(seq, wanted)),
+        2 => (0_u8..4).prop_map(What::Preferences),
     ];
     let membership = prop_oneof![
         3 => whom().prop_map(What::Invite),
-        1 => whom().prop_map(What::Uninvite),
+        2 => anybody().prop_map(What::Uninvite),
         2 => whom().prop_map(What::Kick),
         1 => whom().prop_map(What::Ban),
         2 => whom().prop_map(What::Unban),
         2 => (whom(), any::<bool>()).prop_map(|(whom, up)| What::Role(whom, up)),
-        1 => anybody().prop_map(What::Transfer),
+        2 => anybody().prop_map(What::Transfer),
     ];
     let settings = prop_oneof![
         3 => any::<u8>().prop_map(What::Rename),
         3 => any::<u8>().prop_map(What::Topic),
         2 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(What::Archive),
         2 => any::<bool>().prop_map(What::History),
-        1 => any::<bool>().prop_map(What::Public),
+        2 => any::<bool>().prop_map(What::Public),
     ];
     let done = prop_oneof![
         34 => said,
-        30 => (anybody(), changed),
-        12 => (Just(SUE), own),
+        30 => changed,
+        7 => (owner(), pinned),
+        22 => (Just(SUE), own),
         20 => (owner(), membership),
         10 => (owner(), settings),
         1 => (owner(), Just(What::Delete)),

@@ -3,13 +3,15 @@
 use super::apart::Apart;
 use super::client::{Broken, Client};
 use super::model::{Known, membership_line};
-use super::plan::{Act, PEOPLE, Plan, SUE, Visit, What};
+use super::own::is_listed;
+use super::plan::{Act, FIRST, PEOPLE, Plan, SUE, Visit, What};
 use crate::support::person::Person;
 use crate::support::server::Server;
 use crate::support::viewer::text;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -23,7 +25,12 @@ pub struct Stage {
     /// Where the server can be killed: it is a process of its own then, on the data of the other.
     apart: Option<Apart>,
     others: [Person; PEOPLE - 1],
+    done: Done,
 }
+
+/// How often each kind of deed was tried, and how often it succeeded.
+#[derive(Default)]
+struct Done(Mutex<BTreeMap<&'static str, (u32, u32)>>);
 
 /// How far a history is.
 #[derive(Clone, Copy, Default)]
@@ -36,12 +43,22 @@ struct Progress {
 struct Cast<'a> {
     people: [&'a Person; PEOPLE],
     rooms: [String; super::plan::ROOMS],
+    done: &'a Done,
+}
+
+impl Done {
+    fn count(&self, what: &What, succeeded: bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tried, done) = all.entry(what.kind()).or_default();
+        *tried += 1;
+        *done += u32::from(succeeded);
+    }
 }
 
 impl Stage {
     pub async fn set(server: Server) -> Self {
         let base = server.base();
-        Self { others: others(&base).await, server, apart: None }
+        Self { others: others(&base).await, server, apart: None, done: Done::default() }
     }
 
     /// With a server that can be killed.
@@ -49,7 +66,14 @@ impl Stage {
         server.stop().await;
         let apart = Apart::serve(&server).await;
         let others = others(apart.base()).await.map(Person::through_crashes);
-        Self { others, server, apart: Some(apart) }
+        Self { others, server, apart: Some(apart), done: Done::default() }
+    }
+
+    /// Kinds of deeds of which none has succeeded yet.
+    pub fn undone(&self) -> Vec<&'static str> {
+        let done = self.done.0.lock().unwrap_or_else(PoisonError::into_inner);
+        eprintln!("tried and succeeded: {done:?}");
+        What::KINDS.iter().copied().filter(|kind| done.get(kind).is_none_or(|(_, succeeded)| *succeeded == 0)).collect()
     }
 
     /// Everything that is checked by the operator's own means.
@@ -94,7 +118,8 @@ impl Stage {
         let stored = fresh.known.render();
         same("never left", &stayed.known.render(), &stored)?;
         same("was away", &back.known.render(), &stored)?;
-        same("asked REST", &memberships(&sue).await, &only_memberships(stored))
+        same("asked REST", &memberships(&sue).await, &only_memberships(stored))?;
+        is_listed(&sue, &fresh.known).await
     }
 
     async fn cast<'a>(&'a self, sue: &'a Person) -> Cast<'a> {
@@ -102,16 +127,23 @@ impl Stage {
         let open = ann.make_room("Open", "public").await;
         let closed = ann.post("rooms", json!({"name": "Closed", "kind": "private", "history": "since_joining"})).await.ok();
         let closed = text(&closed["id"]);
-        ann.say(&closed, "before").await;
+        for room in [&open, &closed] {
+            ann.say(room, "before").await;
+        }
         for person in [sue, cid] {
             person.join(&open).await;
             ann.put(&format!("rooms/{closed}/invitations/{}", person.id), json!({})).await.ok();
         }
         sue.join(&closed).await;
+        for room in [&open, &closed] {
+            for who in &FIRST[1..] {
+                [ann, sue][*who].say(room, "one of the first").await;
+            }
+        }
         // Of one who is not in the other room, for somebody to forward.
         dan.join(&open).await;
         dan.say(&open, "pass it on").await;
-        Cast { people: [ann, sue, cid, dan], rooms: [open, closed] }
+        Cast { people: [ann, sue, cid, dan], rooms: [open, closed], done: &self.done }
     }
 }
 
@@ -196,22 +228,52 @@ impl Cast<'_> {
             What::Unpin(seq) => who.delete(&format!("{room}/messages/{seq}/pin")).await,
             What::Block(whom) => who.put(&format!("me/blocks/{}", of(whom)), json!({})).await,
             What::Unblock(whom) => who.delete(&format!("me/blocks/{}", of(whom))).await,
-            What::Draft(text, any) => {
-                let text = if *any { format!("as far as {text}") } else { String::new() };
-                who.put(&format!("me/drafts/{id}"), json!({"text": text})).await
+            What::Mute(whom) => who.put(&format!("me/mutes/{}", of(whom)), json!({})).await,
+            What::Unmute(whom) => who.delete(&format!("me/mutes/{}", of(whom))).await,
+            What::Draft(text, any) => who.put(&format!("me/drafts/{id}"), draft(*text, *any)).await,
+            What::RoomPreferences(wanted) => who.put(&format!("{room}/preferences"), of_room(*wanted)).await,
+            What::ThreadPreferences(seq, wanted) => {
+                who.put(&format!("{room}/threads/{seq}/preferences"), of_thread(*wanted)).await
             }
-            What::RoomPreferences(wanted) => {
-                let wanted =
-                    [json!({"muted_until": "forever"}), json!({"notify": "all"}), json!({})][usize::from(*wanted)].clone();
-                who.put(&format!("{room}/preferences"), wanted).await
-            }
+            What::Preferences(wanted) => who.patch("me/preferences", in_general(*wanted)).await,
             What::Read(seq) => who.put(&format!("{room}/read"), json!({"seq": seq})).await,
         };
+        self.done.count(&act.what, answer.status.is_success());
         match answer.status.as_u16() {
             500 => Err(format!("{act:?} was answered {answer:?}")),
             200..=299 if matches!(act.what, What::Delete) => Ok(Some(id.clone())),
             _ => Ok(None),
         }
+    }
+}
+
+fn draft(text: u8, any: bool) -> Value {
+    json!({"text": if any { format!("as far as {text}") } else { String::new() }})
+}
+
+fn of_room(wanted: u8) -> Value {
+    match wanted {
+        0 => json!({"muted_until": "forever"}),
+        1 => json!({"notify": "all"}),
+        _ => json!({}),
+    }
+}
+
+fn of_thread(wanted: u8) -> Value {
+    match wanted {
+        0 => json!({"muted_until": "forever"}),
+        1 => json!({"following": "yes"}),
+        2 => json!({"following": "no", "muted_until": "2100-01-01T00:00:00Z"}),
+        _ => json!({}),
+    }
+}
+
+fn in_general(wanted: u8) -> Value {
+    match wanted {
+        0 => json!({"keywords": ["reply"], "receipts": false}),
+        1 => json!({"quiet": {"from": 0, "until": 720}, "keywords": []}),
+        2 => json!({"notify": "all", "quiet": null}),
+        _ => json!({"notify": "default", "receipts": true, "direct": "shared_rooms"}),
     }
 }
 
@@ -315,7 +377,7 @@ fn cursors(known: &Known, goal: Option<&Known>) -> String {
     format!("{}; should be {}; {:?}", cursors(known), goal.map(cursors).unwrap_or_default(), known.broken)
 }
 
-fn same(who: &str, shown: &BTreeMap<String, String>, stored: &BTreeMap<String, String>) -> Result<(), Broken> {
+pub fn same(who: &str, shown: &BTreeMap<String, String>, stored: &BTreeMap<String, String>) -> Result<(), Broken> {
     let keys: BTreeSet<_> = shown.keys().chain(stored.keys()).collect();
     let differ = keys.into_iter().filter(|key| shown.get(*key) != stored.get(*key));
     let lines: Vec<_> =
