@@ -127,6 +127,7 @@ impl Talk {
     pub(super) fn hear_typing<L: Listener>(&mut self, typing: Typing, now: Instant, listener: &mut L) {
         let Some(Converse { guard, .. }) = self.converse.as_deref() else { return };
         let Some(seat) = self.seats.iter().find(|seat| seat.room == typing.room) else { return };
+        listener.heard(seat.place, Heard::Typing);
         if guard.hides(typing.user, now) {
             listener.heard(seat.place, Heard::Shown { user: typing.user, what: "typing", revision: 0 });
         }

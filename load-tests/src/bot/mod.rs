@@ -65,6 +65,8 @@ pub enum Heard<'a> {
     Forget { revision: u64 },
     /// Its person has read up to here, by some device.
     ReadMark(u64),
+    /// Somebody types.
+    Typing,
     /// Something of a person whom it blocks.
     Shown { user: Uuid, what: &'a str, revision: u64 },
     /// Something of a room that it is told not to receive any more.

@@ -33,6 +33,20 @@ pub enum Breach {
     ShowBlocked,
     /// Who blocks somebody reads their words in the history.
     ReadBlocked,
+    /// Who blocks somebody is told of their reactions.
+    ShowReaction,
+    /// Who blocks somebody reads their reactions in the history.
+    ReadReaction,
+    /// Who blocks somebody is told that they type.
+    ShowTyping,
+    /// A block is acknowledged and forgotten.
+    ForgetBlock,
+    /// A reaction is acknowledged and forgotten.
+    ForgetReaction,
+    /// What was pinned is acknowledged and forgotten.
+    ForgetPin,
+    /// Nobody is told of anybody who types.
+    DropTyping,
     /// Who has left goes on receiving the room.
     Overhear,
     /// Who has left goes on reading the room.

@@ -1,7 +1,7 @@
 //! The loopback server's REST routes: those the swarm uses. Pure but for the world it changes.
 
 use super::breach::Breach;
-use super::world::{Account, Room, World};
+use super::world::{Account, Message, Room, World};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tungstenite::handshake::derive_accept_key;
@@ -122,16 +122,18 @@ fn read_room(world: &World, request: &Request, id: Uuid, of: &[&str]) -> Option<
     }
     let shows = world.breach == Some(Breach::ReadBlocked);
     let blocks = if shows { BTreeSet::new() } else { world.blocks_of(reader) };
+    let reacting = if world.breach == Some(Breach::ReadReaction) { BTreeSet::new() } else { blocks.clone() };
+    let row = |one: &Message| one.row_without(&blocks, &reacting);
     let limit = usize::try_from(request.number("limit").unwrap_or(50)).ok()?;
     let messages = room.messages.iter();
     let rows: Vec<_> = match (of, request.number("after")) {
-        (["messages"], Some(after)) => messages.filter(|one| one.seq > after).take(limit).map(|one| one.row(&blocks)).collect(),
-        (["messages"], None) => messages.rev().take(limit).map(|one| one.row(&blocks)).collect(),
+        (["messages"], Some(after)) => messages.filter(|one| one.seq > after).take(limit).map(row).collect(),
+        (["messages"], None) => messages.rev().take(limit).map(row).collect(),
         (["messages", first, "thread"], _) => {
             let first = first.parse::<u64>().ok()?;
-            messages.filter(|one| one.more.thread == Some(first)).map(|one| one.row(&blocks)).collect()
+            messages.filter(|one| one.more.thread == Some(first)).map(row).collect()
         }
-        (["pins"], _) => messages.filter(|one| one.more.is_pinned()).map(|one| one.row(&blocks)).collect(),
+        (["pins"], _) => messages.filter(|one| one.more.is_pinned()).map(row).collect(),
         _ => return None,
     };
     Some(("200 OK", json!({ "messages": rows, "notices": [] })))

@@ -3,7 +3,7 @@
 
 use super::breach::{Breach, CUT_EVERY};
 use super::http::{self, Answer, Request};
-use super::talk::Changed;
+use super::talk::{Changed, Item};
 use super::world::{Effect, Post, World, refusal};
 use crate::bot::frame::{self, Opcode, Reader};
 use crate::bot::link::drain;
@@ -338,8 +338,10 @@ impl Server {
             Effect::Out(room, user) => self.put_out(room, user),
             Effect::Typing(room, user) => {
                 let push = json!({ "typing": { "room": room, "user": user, "for_ms": 6000 } }).to_string();
+                let breach = self.world.breach;
                 for (subscriber, viewer) in self.subscribers_of(room) {
-                    if viewer != user && !self.world.blocks_of(viewer).contains(&user) {
+                    let hidden = breach != Some(Breach::ShowTyping) && self.world.blocks_of(viewer).contains(&user);
+                    if viewer != user && !hidden && breach != Some(Breach::DropTyping) {
                         self.send(subscriber, &push);
                     }
                 }
@@ -359,7 +361,11 @@ impl Server {
         let subscribers = self.subscribers_of(changed.room);
         let victim = subscribers.iter().map(|(subscriber, _)| *subscriber).find(|subscriber| loses && *subscriber != index);
         for (subscriber, viewer) in subscribers {
-            let shows = self.world.breach == Some(Breach::ShowBlocked);
+            let shows = match self.world.breach {
+                Some(Breach::ShowBlocked) => true,
+                Some(Breach::ShowReaction) => changed.items.iter().any(|item| matches!(item, Item::Reaction { .. })),
+                _ => false,
+            };
             let blocks = if shows { BTreeSet::new() } else { self.world.blocks_of(viewer) };
             let Some(room) = self.world.rooms.get(&changed.room) else { return };
             let seen = changed.items.iter().filter(|_| Some(subscriber) != victim);

@@ -68,6 +68,11 @@ impl More {
 impl Message {
     /// As a row, for who blocks these people.
     pub fn row(&self, blocks: &BTreeSet<Uuid>) -> Value {
+        self.row_without(blocks, blocks)
+    }
+
+    /// As a row without the words of these people, and without the reactions of those.
+    pub fn row_without(&self, blocks: &BTreeSet<Uuid>, reacting: &BTreeSet<Uuid>) -> Value {
         if blocks.contains(&self.author) {
             return json!({ "seq": self.seq, "revision": self.revision, "hidden": true });
         }
@@ -81,7 +86,7 @@ impl Message {
         put("deleted", deleted.then(|| mark.clone()));
         put("pinned", pinned.then_some(mark));
         put("replies", replies.map(|(count, last)| json!({ "count": count, "last": last })));
-        let seen = |users: &Vec<Uuid>| users.iter().filter(|user| !blocks.contains(user)).copied().collect::<Vec<_>>();
+        let seen = |users: &Vec<Uuid>| users.iter().filter(|user| !reacting.contains(user)).copied().collect::<Vec<_>>();
         let all: Vec<_> =
             reactions.iter().map(|(emoji, users)| (emoji, seen(users))).filter(|(_, users)| !users.is_empty()).collect();
         let all: Vec<_> = all.into_iter().map(|(emoji, users)| json!({ "emoji": emoji, "users": users })).collect();
@@ -203,6 +208,9 @@ impl World {
     }
 
     fn relate(&mut self, user: Uuid, other: Uuid, on: bool) -> Vec<Effect> {
+        if on && self.breach == Some(Breach::ForgetBlock) {
+            return Vec::new();
+        }
         let person = self.people.entry(user).or_default();
         let changed = if on { person.blocks.insert(other) } else { person.blocks.remove(&other) };
         let item = json!({ "relation": { "user": other, "blocked": on, "muted": false, "every_room": true } });
@@ -240,6 +248,9 @@ impl World {
         }
         let revision = room.head + 1;
         let message = room.message(seq).filter(|message| name == "delete" || !message.more.deleted).ok_or("not_found")?;
+        if breach == Some(Breach::ForgetReaction) && name == "react" || breach == Some(Breach::ForgetPin) && name == "pin" {
+            return Ok(Vec::new());
+        }
         let before = message.clone();
         let mut items = vec![Item::Message(seq)];
         match name {

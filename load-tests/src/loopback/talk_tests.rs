@@ -56,7 +56,7 @@ fn a_server_that_keeps_its_promises_passes() {
     assert_eq!(summary.exit_code(), 0, "{summary}");
     let verdict = summary.verdict.as_ref().unwrap();
     assert!(summary.settled && verdict.stored > 1500 && verdict.deeds_acknowledged > 500, "{summary}");
-    for kind in ["edit", "delete", "react", "read", "typing", "block", "leave"] {
+    for kind in ["edit", "delete", "react", "read", "typing", "block", "leave", "pin"] {
         assert!(summary.deeds.contains_key(kind), "nobody did {kind}: {summary}");
     }
 }
@@ -111,4 +111,39 @@ fn what_reaches_who_has_left_is_noticed() {
 #[test]
 fn a_history_that_who_has_left_can_read_is_noticed() {
     is_noticed(Breach::ReadRemoved, Found::Overheard);
+}
+
+#[test]
+fn reactions_of_the_blocked_are_noticed_as_they_come() {
+    is_noticed(Breach::ShowReaction, Found::Shown);
+}
+
+#[test]
+fn reactions_of_the_blocked_are_noticed_in_the_history() {
+    is_noticed(Breach::ReadReaction, Found::Shown);
+}
+
+#[test]
+fn typing_of_the_blocked_is_noticed() {
+    is_noticed(Breach::ShowTyping, Found::Shown);
+}
+
+#[test]
+fn a_block_that_is_forgotten_is_noticed() {
+    is_noticed(Breach::ForgetBlock, Found::Undone);
+}
+
+#[test]
+fn a_reaction_that_is_forgotten_is_noticed() {
+    is_noticed(Breach::ForgetReaction, Found::Undone);
+}
+
+#[test]
+fn a_pin_that_is_forgotten_is_noticed() {
+    is_noticed(Breach::ForgetPin, Found::Undone);
+}
+
+#[test]
+fn typing_of_which_nobody_is_ever_told_is_noticed() {
+    is_noticed(Breach::DropTyping, Found::Lost);
 }

@@ -25,6 +25,9 @@ pub struct Conversation {
     pub out: bool,
     /// Reactions it has and may take back.
     pub reacted: Vec<(u64, usize)>,
+    /// How often it was told that somebody types.
+    #[serde(default)]
+    pub typed: u64,
 }
 
 /// A deed, and what became of it.
@@ -107,6 +110,7 @@ impl Ledger {
                 }
                 return;
             }
+            Heard::Typing => return of.typed += 1,
             Heard::Shown { user, what, revision } => {
                 return self
                     .findings

@@ -2,7 +2,7 @@
 //! member reads (who blocks nobody and never leaves), what each other member reads, and what that one knows by what came. Pure.
 
 use super::conversation::{Conversation, Done, Fate};
-use super::ledger::{Ledger, Outcome, RoomLedger};
+use super::ledger::{Ledger, MemberLedger, Outcome, RoomLedger};
 use super::verdict::{Breach, Findings};
 use crate::action::deed::{Deed, EMOJI};
 use crate::bot::read_back::Reading;
@@ -31,6 +31,45 @@ pub fn judge_talk(ledger: &Ledger, readings: &Readings, found: &mut Findings) {
             judge.reads(number, &member.conversation, reading);
         }
     }
+    typing(ledger, found);
+}
+
+/// So many chances to be told that somebody types do not all pass unused by accident.
+const TYPINGS: usize = 8;
+
+/// That somebody types may get lost, but not always: it must have reached somebody who stayed and has nothing against the other, nor the other
+/// against them.
+fn typing(ledger: &Ledger, found: &mut Findings) {
+    let reached: u64 = ledger.rooms.iter().flat_map(|room| &room.members).map(|member| member.conversation.typed).sum();
+    if reached > 0 {
+        return;
+    }
+    let chances: usize = ledger.rooms.iter().map(chances_to_hear_typing).sum();
+    if chances >= TYPINGS {
+        found.add(Breach::Lost, || format!("nobody was told that anybody types, with {chances} chances to be"));
+    }
+}
+
+fn chances_to_hear_typing(room: &RoomLedger) -> usize {
+    let have_blocked = |one: &MemberLedger, other: &MemberLedger| {
+        let is_block = |done: &Done| matches!(done.deed, Deed::Block { user, .. } if user == other.user);
+        one.conversation.deeds.iter().any(is_block)
+    };
+    let typings = |typist: &MemberLedger| {
+        typist.conversation.deeds.iter().filter(|done| done.deed == Deed::Typing && done.fate == Fate::Done).count()
+    };
+    let hear = |typist: &MemberLedger| {
+        let open = |viewer: &&MemberLedger| {
+            !viewer.gone && viewer.user != typist.user && !have_blocked(viewer, typist) && !have_blocked(typist, viewer)
+        };
+        room.members.iter().filter(open).count()
+    };
+    room.members
+        .iter()
+        .map(|typist| (typist, typings(typist)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(typist, count)| count * hear(typist))
+        .sum()
 }
 
 /// What was done to a room, by what it was done to.

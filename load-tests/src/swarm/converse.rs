@@ -143,7 +143,8 @@ impl Engine {
         (!room.rows.is_empty()).then(|| room.base_seq + room.rows.len() as u64)
     }
 
-    /// When all is said, the last member of each room leaves it and the second blocks the first, so that there is always somebody who must not see.
+    /// When all is said, the last member of each room leaves it and the second blocks the first, so that there is always somebody who must not see;
+    /// the first pins something, so that there is always something pinned.
     pub fn epilogue(&mut self) {
         if !self.manners.mix.converses() {
             return;
@@ -153,6 +154,9 @@ impl Engine {
             let last = self.who.get(room).map_or(0, |seats| seats.len().saturating_sub(1));
             let [first, second, last] = [0, 1, last].map(|member| Place { room, member });
             let person = self.who.get(room).and_then(|seats| seats.get(1)).map(|(person, _)| *person);
+            if let Some(seq) = self.somebodys(first) {
+                self.act(first, Deed::Pin { seq, on: true }, meant);
+            }
             if last.member > 1 {
                 self.act(last, Deed::Leave, meant);
             }
