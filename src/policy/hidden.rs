@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Sight;
 use crate::domain::ids::UserId;
 use crate::domain::message::{Item, Message, Shown, Stub};
+use crate::faults;
 
 /// The people somebody does not see. Most people see everybody, which costs nothing here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Hidden {
     /// Is this person hidden?
     #[must_use]
     pub fn has(&self, user: UserId) -> bool {
-        self.0.as_ref().is_some_and(|people| people.binary_search(&user).is_ok())
+        self.0.as_ref().is_some_and(|people| people.binary_search(&user).is_ok()) && !faults::hit("policy.show_hidden")
     }
 
     /// Those of `people` who are hidden, in their order.

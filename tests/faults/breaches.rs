@@ -1,6 +1,9 @@
 //! Each promise seen broken: a breach is armed, and the check that the ordinary tests use must find it.
 
 use crate::arm::{ALWAYS, Turn};
+use crate::sight::deeds::Deed;
+use crate::sight::paths::Path;
+use crate::sight::table::wrong;
 use crate::support::checks;
 use crate::support::histories;
 use crate::support::lock::Lock;
@@ -220,6 +223,19 @@ async fn i10_a_socket_that_does_not_feel_the_kick_is_seen() {
     turn.arm("relay.keep_ended", ALWAYS);
     scene.end("kicked").await;
     seen_red("I10", &scene.overheard(&mut viewer).await);
+}
+
+/// Everywhere: as it comes, as it was missed, and in the history.
+#[tokio::test]
+async fn i10_words_and_reactions_of_the_blocked_are_seen() {
+    let mut turn = Turn::take().await;
+    turn.arm("policy.show_hidden", ALWAYS);
+    for (path, text) in [(Path::Says, "Bob writes in the room"), (Path::Reacts, "Bob reacts to a message of Ann's")] {
+        let broken = wrong(path, text, &[Deed::Nothing, Deed::Block]).await;
+        assert_eq!(broken.len(), 3, "{broken:?}");
+        assert!(broken.iter().all(|line| line.starts_with(Deed::Block.text()) && line.ends_with("shown")), "{broken:?}");
+        seen_red("I10", &broken);
+    }
 }
 
 #[tokio::test]

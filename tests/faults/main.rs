@@ -17,4 +17,5 @@ mod lost;
 mod outages;
 mod panics;
 mod queues;
+mod sight;
 mod streams;

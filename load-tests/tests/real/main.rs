@@ -212,6 +212,11 @@ fn a_conversation_through_a_kill_passes() {
 }
 
 #[test]
+fn a_conversation_with_a_server_that_shows_the_blocked_is_noticed() {
+    verdict_of(IN_CONVERSATION, "policy.show_hidden").is_broken_by("shown");
+}
+
+#[test]
 fn a_conversation_with_a_server_that_acknowledges_too_early_is_noticed_after_a_kill() {
     let said = verdict_through_a_kill(IN_CONVERSATION, "persistence.ack_before_commit");
     assert_eq!(said.exit, 1, "{}", said.text);

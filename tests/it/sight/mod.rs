@@ -6,61 +6,20 @@ mod attempt;
 mod cell;
 mod deeds;
 mod paths;
+mod table;
 mod unseen;
 
-use crate::support::server::Server;
-use cell::{Cell, Seen};
 use deeds::Deed;
-use futures_util::future::join_all;
 use paths::Path;
-use std::collections::BTreeMap;
-
-const DOCUMENT: &str = include_str!("../../../docs/BLOCKING.md");
-
-/// The rows of the document's table by their first cell, each with what is expected of each column.
-fn table() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
-    let cells = |line: &'static str| -> Vec<&'static str> {
-        line.trim().trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect()
-    };
-    let lines = DOCUMENT.lines().skip_while(|line| !line.contains("<!-- table: sight -->")).skip(1);
-    let mut lines = lines.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).map(cells);
-    let head = lines.next().expect("a head");
-    let row = |row: Vec<&'static str>| {
-        assert_eq!(row.len(), head.len(), "{row:?}");
-        (row[0], head.iter().copied().zip(row).skip(1).collect())
-    };
-    // Behind the line that only draws.
-    lines.skip(1).map(row).collect()
-}
-
-/// Plays every cell of a row.
-async fn row(path: Path, text: &str) {
-    let expected = table().remove(text).unwrap_or_else(|| panic!("docs/BLOCKING.md has no row {text}"));
-    let server = Server::start_with(cell::SETTINGS).await;
-    let seen = join_all(Deed::ALL.iter().enumerate().map(async |(number, deed)| {
-        let mut cell = Box::pin(Cell::set(&server, number, path != Path::FirstDirect)).await;
-        Box::pin(path.prepare(&mut cell)).await;
-        Box::pin(deed.prepare(&cell)).await;
-        (deed, path.play(&cell, *deed).await)
-    }));
-    let mut wrong = Vec::new();
-    for (deed, Seen { live, resumed, rest }) in seen.await {
-        let expected = expected[deed.text()];
-        for (view, seen) in [("live", live), ("resumed", resumed), ("over REST", rest)] {
-            if seen != expected {
-                wrong.push(format!("{}, {view}: the document says {expected}, seen is {seen}", deed.text()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{text}:\n{}", wrong.join("\n"));
-}
+use table::{table, wrong};
 
 /// One test per row.
 macro_rules! rows {
     ($($name:ident: $path:ident, $text:literal;)*) => {
         $(#[tokio::test]
         async fn $name() {
-            row(Path::$path, $text).await;
+            let wrong = wrong(Path::$path, $text, Deed::ALL).await;
+            assert!(wrong.is_empty(), "{}:\n{}", $text, wrong.join("\n"));
         })*
 
         const ROWS: &[&str] = &[$($text),*];
