@@ -21,6 +21,7 @@ mod hidden;
 mod history;
 mod idle;
 mod invitations;
+mod keeping;
 mod moderation;
 mod naming;
 mod notifications;
