@@ -8,6 +8,8 @@
 pub mod candidates;
 pub mod interest;
 pub mod keeping;
+#[cfg(test)]
+mod plan_tests;
 pub mod queue;
 #[cfg(test)]
 mod tests;
