@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -123,11 +124,13 @@ impl Sources {
             sources.read_thread(db, (room, int(thread.0), after), most).await?;
         }
         if !words.is_empty() {
-            let member = members::room.eq(room).and(members::user.eq(keywords::user));
+            // Not a join: SQLite would take the bound of the page for the members, too, and read all of them behind it.
+            let member = members::table
+                .filter(members::room.eq(room).and(members::user.eq(keywords::user)))
+                .filter(members::state.eq(MemberState::Joined.code()));
             let query = keywords::table
-                .inner_join(members::table.on(member))
                 .filter(keywords::word_key.eq_any(words).and(keywords::user.gt(after)))
-                .filter(members::state.eq(MemberState::Joined.code()))
+                .filter(exists(member))
                 .order(keywords::user)
                 .limit(most)
                 .select(keywords::user)
@@ -173,11 +176,12 @@ impl Sources {
             .limit(most)
             .select(room_preferences::user);
         self.others.push(each!(db, |c| query.load(c).await)?);
-        let member = members::room.eq(room).and(members::user.eq(preferences::user));
+        let member = members::table
+            .filter(members::room.eq(room).and(members::user.eq(preferences::user)))
+            .filter(members::state.eq(MemberState::Joined.code()));
         let query = preferences::table
-            .inner_join(members::table.on(member))
             .filter(preferences::notify.eq(Notify::All.code()).and(preferences::user.gt(after)))
-            .filter(members::state.eq(MemberState::Joined.code()))
+            .filter(exists(member))
             .order(preferences::user)
             .limit(most)
             .select(preferences::user);
