@@ -8,6 +8,10 @@ use crate::support::person::{Answer, Person};
 use crate::support::socket::Socket;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// After so long what passes was lost.
+const AGAIN: Duration = Duration::from_secs(1);
 
 const WORDS: [&str; 2] = ["hidden", "shown"];
 
@@ -33,6 +37,18 @@ async fn looking(person: &Person, room: &str) -> Socket {
 /// Those that are told of `who`, up to the one that is the `last`.
 async fn told(socket: &mut Socket, kind: &str, list: Option<&str>, who: &Person, last: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut found = Vec::new();
+    tell(&mut found, socket, (kind, list), who, last).await;
+    found
+}
+
+/// The same; those until then are kept also if it is given up.
+async fn tell(
+    found: &mut Vec<Value>,
+    socket: &mut Socket,
+    (kind, list): (&str, Option<&str>),
+    who: &Person,
+    last: impl Fn(&Value) -> bool,
+) {
     loop {
         let told = socket.push(kind).await;
         let all = match list {
@@ -41,15 +57,22 @@ async fn told(socket: &mut Socket, kind: &str, list: Option<&str>, who: &Person,
         };
         found.extend(all.iter().filter(|one| one["user"] == json!(who.id)).cloned());
         if all.iter().any(&last) {
-            return found;
+            return;
         }
     }
 }
 
-/// The threads in which Bob types, up to where Cid does in this one.
-async fn typed(socket: &mut Socket, cell: &Cell<'_>, last: &Value) -> Vec<Value> {
-    let is_last = |one: &Value| one["user"] == json!(cell.cid.id) && one["thread"] == *last;
-    told(socket, "typing", None, &cell.bob, is_last).await.into_iter().map(|one| one["thread"].clone()).collect()
+/// Has somebody type in a thread until the socket is told of it, as what passes may be lost; the threads in which Bob typed until then.
+async fn typed(socket: &mut Socket, cell: &Cell<'_>, thread: &Value, by: &Person, types: impl AsyncFn()) -> Vec<Value> {
+    let is_it = |one: &Value| one["user"] == json!(by.id) && one["thread"] == *thread;
+    let mut found = Vec::new();
+    loop {
+        types().await;
+        let told = tell(&mut found, socket, ("typing", None), &cell.bob, is_it);
+        if tokio::time::timeout(AGAIN, told).await.is_ok() {
+            return found.into_iter().map(|one| one["thread"].clone()).collect();
+        }
+    }
 }
 
 /// Does Ann see Bob type? Nothing of it is kept: who comes back is told of what is typed from then on, and of nothing before.
@@ -62,29 +85,33 @@ pub async fn typing(cell: &Cell<'_>, deed: Deed) -> Seen {
         let body = json!({ "thread": thread });
         Attempt::new(bob, Method::POST, path.clone(), body).or("typing", json!({"room": room, "thread": thread}))
     };
-    let last = async |thread: &Value| cid.post(&path, json!({ "thread": thread })).await.ok();
+    let last = async |socket: &mut Socket, thread: &Value| {
+        let types = async || drop(cid.post(&path, json!({ "thread": thread })).await.ok());
+        typed(socket, cell, thread, cid, types).await
+    };
     let (mut stayed, mut witness) = (looking(ann, room).await, looking(cid, room).await);
     let away = Away::from(ann, room).await;
     deed.commit(cell).await;
     deed.is_told(cell, ann, &mut stayed).await;
     let first = types(&outside).make().await;
     if first.is_ok() {
-        told(&mut witness, "typing", None, bob, |one| one["user"] == json!(bob.id)).await;
+        typed(&mut witness, cell, &outside, bob, async || drop(types(&outside).make().await)).await;
     } else {
         // Whatever holds for members, a moderator types.
         ann.patch(&format!("rooms/{room}/members/{}", cid.id), json!({"role": "moderator"})).await.ok();
     }
-    last(&outside).await;
-    let live = typed(&mut stayed, cell, &outside).await;
+    let live = last(&mut stayed, &outside).await;
     let mut back = away.back().await;
     deed.is_told(cell, ann, &mut back).await;
+    // Then it has what it missed: what passes reaches nobody before.
+    let mut later = last(&mut back, &outside).await;
     let second = types(&inside).make().await;
     if second.is_ok() {
-        told(&mut witness, "typing", None, bob, |one| one["user"] == json!(bob.id)).await;
+        typed(&mut witness, cell, &inside, bob, async || drop(types(&inside).make().await)).await;
     }
-    last(&inside).await;
-    let resumed = typed(&mut back, cell, &inside).await;
-    assert!(!resumed.contains(&outside), "what was typed before is told later");
+    let resumed = last(&mut back, &inside).await;
+    later.extend(resumed.iter().cloned());
+    assert!(!later.contains(&outside), "what was typed before is told later");
     // REST tells nobody who is typing.
     let rest = as_told(&first, first.is_ok() && !live.is_empty());
     Seen { live: as_told(&first, !live.is_empty()), resumed: as_told(&second, !resumed.is_empty()), rest }

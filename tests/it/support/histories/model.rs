@@ -124,8 +124,11 @@ impl Known {
         for (room, membership) in &self.memberships {
             lines.insert(format!("membership {room}"), membership_line(membership));
         }
-        // An empty draft is none, and of what was deleted nobody is notified.
-        let own = self.own.iter().filter(|(_, row)| row["text"] != "" && row["gone"] != true);
+        // An empty draft is none; of what was deleted nobody is notified, nor of what somebody said whom one blocks.
+        let blocks =
+            |author: &Value| self.own.get(&format!("relation {}", text(author))).is_some_and(|row| row["blocked"] == true);
+        let by_blocked = |row: &Value| row["author"].is_string() && blocks(&row["author"]);
+        let own = self.own.iter().filter(|(_, row)| row["text"] != "" && row["gone"] != true && !by_blocked(row));
         lines.extend(own.map(|(key, row)| (key.clone(), line(row))));
         for (room, shown) in &self.rooms {
             lines.extend(
