@@ -322,8 +322,9 @@ pub(super) async fn forget(db: &mut Db, user: UserId) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The relations of a person that changed in (from, to] of their stream, by revision, at most `limit`. Where what is hidden changed since
-/// `from`, the rooms come along in which the other's traces may be: as many as `rooms_max` over all items, else the word that it is more.
+/// The relations of a person that changed in (from, to] of their stream, by revision, at most `limit`. A block or its end keeps its own place in
+/// the stream when something else changes later: whoever gets that far by pages has to hear at this place which rooms to fetch again. They are
+/// those in which the other's traces may be: as many as `rooms_max` over all items, else the word that it is more.
 pub(super) async fn changed(
     db: &mut Db,
     user: UserId,
@@ -331,12 +332,17 @@ pub(super) async fn changed(
     limit: i64,
     rooms_max: usize,
 ) -> Result<Vec<StreamItem>, StoreError> {
-    let rows = changed_rows!(db, relations: RelationRow, user, (from, to), limit)?;
+    // Who knows nothing yet fetches everything anyway.
+    let fetches = from > Revision::ZERO;
+    let mut rows = changed_rows!(db, relations: RelationRow, user, (from, to), limit)?;
+    if fetches {
+        rows.extend(overtaken_blocks(db, user, (from, to), limit).await?);
+        rows.sort_unstable_by_key(|row| row.stream_revision);
+    }
     let (mut items, mut left) = (Vec::with_capacity(rows.len()), rooms_max);
     for row in rows {
         let relation = Relation::try_from(row)?;
-        // Who knows nothing yet fetches everything anyway.
-        let refetch = if from > Revision::ZERO && relation.blocked_revision > from {
+        let refetch = if fetches && relation.blocked_revision == relation.revision {
             let rooms = shared_rooms(db, user, relation.other, left + 1).await?;
             Some(if rooms.len() > left {
                 Refetch::Every
@@ -350,6 +356,25 @@ pub(super) async fn changed(
         items.push(StreamItem::Relation { relation, refetch });
     }
     Ok(items)
+}
+
+/// The relations that changed once more after the block, or its end, that lies in (from, to]: as they are now, at the place of that block.
+async fn overtaken_blocks(
+    db: &mut Db,
+    user: UserId,
+    (from, to): (Revision, Revision),
+    limit: i64,
+) -> Result<Vec<RelationRow>, StoreError> {
+    let query = relations::table
+        .filter(relations::user.eq(Id::from(user)))
+        .filter(relations::blocked_revision.gt(int(from.0)))
+        .filter(relations::blocked_revision.le(int(to.0)))
+        .filter(relations::blocked_revision.lt(relations::stream_revision))
+        .order(relations::blocked_revision)
+        .limit(limit)
+        .select(relations::all_columns);
+    let rows: Vec<RelationRow> = each!(db, |c| query.load(c).await)?;
+    Ok(rows.into_iter().map(|row| RelationRow { stream_revision: row.blocked_revision, ..row }).collect())
 }
 
 /// The rooms a person is in where the other is or once was, or where somebody forwarded words of theirs.

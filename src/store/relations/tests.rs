@@ -235,6 +235,30 @@ async fn the_stream_tells_of_a_block_from_any_cursor_and_which_rooms_are_concern
     );
 }
 
+#[tokio::test]
+async fn a_block_is_told_with_its_rooms_though_the_reader_gets_there_by_pages_and_something_else_was_decided_since() {
+    let test = TestStore::open().await;
+    let [ann, bob, cem] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    let before = test.stream(ann, 0, 100).await.to.0;
+    block(&test, ann, bob).await;
+    for other in [cem, bob] {
+        test.run(set(ann, other, RelationChange::MUTE)).await.unwrap();
+    }
+    let again = Some(Refetch::Rooms(vec![room]));
+    let whole = [(bob, true, again), (cem, false, None), (bob, true, None)];
+    assert_eq!(told(&test.stream(ann, before, 100).await), whole);
+    let (mut paged, mut from) = (Vec::new(), before);
+    for _ in &whole {
+        let page = test.stream(ann, from, 1).await;
+        paged.extend(told(&page));
+        from = page.to.0;
+    }
+    assert_eq!(paged, whole, "page by page");
+    assert_eq!(test.stream(ann, from, 1).await.items, [], "that was all");
+    assert_eq!(told(&test.stream(ann, 0, 100).await).len(), 2, "who knows nothing is told of each once");
+}
+
 /// Somebody forwards words of another.
 async fn forward(test: &TestStore, by: UserId, room: RoomId, of: UserId) {
     let origin = Some(Origin { room: RoomId::generate(), seq: Seq(1), author: of });

@@ -1,0 +1,1 @@
+DROP INDEX relations_by_block;
