@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{self, BoxFuture};
 
 use super::handle::Notify;
 use super::rules;
@@ -16,11 +16,12 @@ use crate::domain::notification::Person;
 use crate::domain::time::{Clock, Timestamp};
 use crate::faults;
 use crate::persistence::handle::{Key, Persistence};
+use crate::store::backend::Db;
 use crate::store::notifications::candidates::{self, Chunk, Said};
 use crate::store::notifications::keeping::ForgetNotifications;
 use crate::store::notifications::queue::{self, Job, Postpone};
 use crate::store::notifications::write::{self, News, Notified, Part, TakeBack};
-use crate::store::{Operation, Store};
+use crate::store::{Operation, Reply, Store};
 use crate::telemetry::metrics as names;
 
 /// Which of these people are shown as online.
@@ -55,6 +56,10 @@ const PAUSE: u32 = 2;
 /// How long what is written yields to posts that wait to be stored.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// So many messages are looked at side by side: each is a dozen small questions, one after the other. More would take the connections that
+/// people's own questions are read on.
+const LOOKS: usize = 4;
+
 /// A message and some of those who may have to be notified of it; none, if it is gone.
 type Found = (Job, Option<(Said, Chunk)>);
 
@@ -67,17 +72,16 @@ impl Parts {
         let mut at_once = self.settings.chunk;
         while !self.is_full() && !faults::hit("notify.wait") {
             let begun = Instant::now();
-            let found = self.next(at_once).await?;
-            let jobs: Vec<Job> = found.iter().map(|(job, _)| *job).collect();
-            match (self.advance(found).await, jobs.as_slice()) {
+            let jobs = self.read(move |db| Box::pin(queue::oldest(db, at_once))).await?;
+            match (self.tell_of(&jobs).await, jobs.as_slice()) {
                 (_, []) => break,
                 // It would fail again: the others come first.
-                (Err(refusal), [job]) if !refusal.fault.row().retry => {
+                (Err(refusal), [job]) if !waits_for_the_store(refusal.fault) => {
                     tracing::error!(room = %job.room, seq = job.seq.0, fault = refusal.fault.row().code, "cannot notify of a message");
                     self.write(Postpone { job: *job, now: self.clock.now() }).await?;
                     break;
                 }
-                (Err(refusal), _) if !refusal.fault.row().retry => at_once = 1,
+                (Err(refusal), _) if !waits_for_the_store(refusal.fault) => at_once = 1,
                 (Err(refusal), _) => return Err(refusal),
                 (Ok(Progress::Done), _) => {}
                 (Ok(Progress::More), _) => tokio::time::sleep(begun.elapsed() * PAUSE).await,
@@ -92,31 +96,38 @@ impl Parts {
         condition.waiting_rows > self.yields_at || condition.saturation > 0.5
     }
 
-    /// One look at the store: about as many people as a chunk, of at most `at_once` messages.
-    async fn next(&self, at_once: usize) -> Result<Vec<Found>, Refusal> {
+    /// Tells about as many people as a chunk, of the first of these messages.
+    async fn tell_of(&self, jobs: &[Job]) -> Result<Progress, Refusal> {
+        let (mut found, mut people, mut looks, mut rest) = (Vec::new(), 0, 1, jobs);
+        while !rest.is_empty() && people < self.settings.chunk {
+            let (next, later) = rest.split_at(looks.min(rest.len()));
+            let looked = future::try_join_all(next.iter().map(|job| self.look_at(*job))).await?;
+            people += looked.iter().filter_map(|(_, part)| part.as_ref()).map(|(_, chunk)| chunk.people.len()).sum::<usize>();
+            found.extend(looked);
+            // Of the first alone there may be people enough; if not, the others are small as well.
+            (looks, rest) = (LOOKS, later);
+        }
+        self.advance(found).await
+    }
+
+    async fn look_at(&self, job: Job) -> Result<Found, Refusal> {
         let (interest, limit) = (self.notify.interest(), self.settings.chunk);
-        let read = self.store.read(move |db| {
+        let read = self.read(move |db| {
             Box::pin(async move {
-                let (mut found, mut people) = (Vec::new(), 0);
-                for job in queue::oldest(db, at_once).await? {
-                    let part = match candidates::said(db, job).await? {
-                        Some(said) => {
-                            let words = interest.keywords_in(&said.message.text);
-                            let chunk = candidates::chunk(db, job, &said, &words, limit).await?;
-                            people += chunk.people.len();
-                            Some((said, chunk))
-                        }
-                        None => None,
-                    };
-                    found.push((job, part));
-                    if people >= limit {
-                        break;
-                    }
-                }
-                Ok(found)
+                let Some(said) = candidates::said(db, job).await? else { return Ok(None) };
+                let words = interest.keywords_in(&said.message.text);
+                let chunk = candidates::chunk(db, job, &said, &words, limit).await?;
+                Ok(Some((said, chunk)))
             })
         });
-        read.await.map_err(|error| error.fault().into())
+        Ok((job, read.await?))
+    }
+
+    async fn read<T: Send + 'static, F>(&self, ask: F) -> Result<T, Refusal>
+    where
+        F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone + Send + 'static,
+    {
+        self.store.read(ask).await.map_err(|error| error.fault().into())
     }
 
     async fn advance(&self, found: Vec<Found>) -> Result<Progress, Refusal> {
@@ -213,6 +224,12 @@ impl Progress {
     fn after(more: bool) -> Self {
         if more { Self::More } else { Self::Done }
     }
+}
+
+/// Whether no message is to blame, but the store cannot be asked just now. Not whether a client should try again: by that, one row that cannot be
+/// read would keep all others waiting.
+fn waits_for_the_store(fault: Fault) -> bool {
+    matches!(fault, Fault::Busy | Fault::Unavailable | Fault::OutcomeUnknown)
 }
 
 fn nobody() -> UserId {

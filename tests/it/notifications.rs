@@ -316,6 +316,29 @@ mod crashes {
     }
 
     #[tokio::test]
+    async fn a_message_that_cannot_be_worked_on_keeps_none_of_the_others_waiting_and_has_its_turn_when_it_can() {
+        let server = Server::start_with(&[("notify.check", "100ms")]).await;
+        let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
+        let room = ann.make_room("Hall", "public").await;
+        bob.join(&room).await;
+        faults::arm("notify.wait", u64::MAX);
+        for _ in 0..6 {
+            ann.say(&room, "@bob").await;
+        }
+        let mentions = async |column: &str| {
+            let sql = format!("UPDATE messages SET mentions = X'{column}' WHERE seq = 2");
+            server.database.tamper(server.folder.path(), &sql).await;
+        };
+        mentions("0000").await;
+        faults::arm("notify.wait", 0);
+        let told: Vec<u64> = up_to(&bob, ("mention", 6)).await.into_iter().map(|(_, seq)| seq).collect();
+        assert_eq!(told, [1, 3, 4, 5, 6]);
+        mentions(&format!("00{}", bob.id.replace('-', ""))).await;
+        server.everybody_is_notified().await;
+        assert_eq!(kinds(&bob, "me/notifications").await.len(), 6);
+    }
+
+    #[tokio::test]
     async fn mentioning_everybody_in_a_large_room_is_acknowledged_before_anybody_is_notified() {
         let mut scene = Scene::start().await;
         scene.server.stop().await;

@@ -75,7 +75,7 @@ impl Notify {
         parts.sort_unstable_by_key(|part| part.job.key());
         let mut waiting = Vec::with_capacity(parts.len());
         for part in parts {
-            if part.is_there(db).await? && waits(db, part.job).await? {
+            if part.is_there(db).await? && part.proceed(db, self.now).await? {
                 waiting.push(part);
             }
         }
@@ -85,7 +85,6 @@ impl Notify {
         for part in waiting {
             part.add_rows(db, &mut people, self.now, &mut rows).await?;
             part.note_online(db).await?;
-            proceed(db, part.job, part.next, self.now).await?;
         }
         if !rows.is_empty() {
             batch!(db, diesel::insert_into(notifications::table).values(rows.clone()))?;
@@ -139,6 +138,11 @@ impl Part {
             Db::Mysql(c) => query.for_update().first(c).await.optional()?,
         };
         Ok(there == Some(true))
+    }
+
+    /// Moves on in the queue, if this part's turn has come.
+    async fn proceed(&self, db: &mut Db, now: Timestamp) -> Result<bool, StoreError> {
+        proceed(db, self.job, self.next, now).await
     }
 
     async fn note_online(&self, db: &mut Db) -> Result<(), StoreError> {
@@ -239,10 +243,15 @@ async fn waits(db: &mut Db, job: Job) -> Result<bool, StoreError> {
     Ok(row == Some(job.after.map(Id::from)))
 }
 
-/// Goes on behind somebody, or has done with the message.
-async fn proceed(db: &mut Db, job: Job, next: Option<UserId>, now: Timestamp) -> Result<(), StoreError> {
-    let row = notify_queue::table.find(job.key());
-    match next {
+/// Goes on behind somebody, or has done with the message. Nothing, and `false`, if it does not wait, or not for those behind `job.after`.
+async fn proceed(db: &mut Db, job: Job, next: Option<UserId>, now: Timestamp) -> Result<bool, StoreError> {
+    let (room, number) = job.key();
+    let untouched = notify_queue::after_user.is_null();
+    let reached = notify_queue::after_user.eq(job.after.map(Id::from));
+    let row = notify_queue::table
+        .filter(notify_queue::room.eq(room).and(notify_queue::seq.eq(number)))
+        .filter(untouched.eq(job.after.is_none()).and(untouched.or(reached)));
+    let count = match next {
         Some(next) => {
             // At the end of the queue: a large room does not keep others waiting.
             let further = (notify_queue::after_user.eq(Some(Id::from(next))), notify_queue::queued_at.eq(at(now)));
@@ -250,5 +259,5 @@ async fn proceed(db: &mut Db, job: Job, next: Option<UserId>, now: Timestamp) ->
         }
         None => each!(db, |c| diesel::delete(row).execute(c).await)?,
     };
-    Ok(())
+    Ok(count > 0)
 }
