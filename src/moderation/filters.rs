@@ -52,11 +52,34 @@ impl Judgement {
 /// Filters as one thing to ask.
 #[derive(Default)]
 pub struct Filters {
-    words: Option<AhoCorasick>,
-    /// What follows each pattern of `words`, in their order.
-    of_words: Vec<Rule>,
+    /// Words of which none may be said.
+    refused: Words,
+    /// Words of which moderators hear.
+    reported: Words,
     /// By host.
     links: HashMap<String, Vec<(String, Rule)>>,
+}
+
+/// Words that have the same consequence, so the first that is found is enough: a text is read once, however many of them overlap in it.
+#[derive(Default)]
+struct Words {
+    needles: Option<AhoCorasick>,
+    /// In the order of the needles.
+    patterns: Vec<String>,
+}
+
+impl Words {
+    fn new(words: Vec<(String, String)>) -> Self {
+        let (needles, patterns): (Vec<_>, Vec<_>) = words.into_iter().unzip();
+        let needles = (!needles.is_empty()).then(|| AhoCorasick::new(needles).expect("the limits of filters fit an automaton"));
+        Self { needles, patterns }
+    }
+
+    /// The pattern of the word that ends first.
+    fn find(&self, folded: &str) -> Option<&String> {
+        let found = self.needles.as_ref()?.find(folded)?;
+        self.patterns.get(found.pattern().as_usize())
+    }
 }
 
 struct Rule {
@@ -64,15 +87,8 @@ struct Rule {
     pattern: String,
 }
 
-impl Rule {
-    fn judgement(&self) -> Judgement {
-        match self.action {
-            FilterAction::Refuse => Judgement::Refuse(Fault::Filtered),
-            FilterAction::Report => {
-                Judgement::Report(Suspicion { reason: ReportReason::Filter, text: Some(self.pattern.clone()) })
-            }
-        }
-    }
+fn suspicion(pattern: &str) -> Judgement {
+    Judgement::Report(Suspicion { reason: ReportReason::Filter, text: Some(pattern.to_owned()) })
 }
 
 impl Filters {
@@ -82,27 +98,26 @@ impl Filters {
     /// Never: the number of filters and the length of each have limits, far below what an automaton holds.
     #[must_use]
     pub fn compile<'a>(all: impl IntoIterator<Item = &'a Filter>) -> Self {
-        let (mut needles, mut filters) = (Vec::new(), Self::default());
+        let (mut refused, mut reported) = (Vec::new(), Vec::new());
+        let mut links: HashMap<_, Vec<_>> = HashMap::new();
         for FilterRule { kind, pattern, action } in all.into_iter().map(|filter| &filter.rule) {
-            let rule = Rule { action: *action, pattern: pattern.clone() };
             match kind {
                 FilterKind::Word => {
-                    if let Some(needle) = words::needle(pattern) {
-                        needles.push(needle);
-                        filters.of_words.push(rule);
-                    }
+                    let words = match action {
+                        FilterAction::Refuse => &mut refused,
+                        FilterAction::Report => &mut reported,
+                    };
+                    words.extend(words::needle(pattern).map(|needle| (needle, pattern.clone())));
                 }
                 FilterKind::Link => {
                     if let Some(place) = links::pattern(pattern) {
-                        filters.links.entry(place.host).or_default().push((place.path, rule));
+                        let rule = Rule { action: *action, pattern: pattern.clone() };
+                        links.entry(place.host).or_default().push((place.path, rule));
                     }
                 }
             }
         }
-        if !needles.is_empty() {
-            filters.words = Some(AhoCorasick::new(needles).expect("the limits of filters fit an automaton"));
-        }
-        filters
+        Self { refused: Words::new(refused), reported: Words::new(reported), links }
     }
 
     /// What the set says of a text: the strictest of all that match.
@@ -126,10 +141,14 @@ impl Filters {
     }
 
     fn judge_words(&self, text: &str) -> Judgement {
-        let Some(words) = &self.words else { return Judgement::Pass };
+        if self.refused.patterns.is_empty() && self.reported.patterns.is_empty() {
+            return Judgement::Pass;
+        }
         let folded = words::folded(text);
-        let found = words.find_overlapping_iter(&folded).filter_map(|found| self.of_words.get(found.pattern().as_usize()));
-        strictest(found)
+        if self.refused.find(&folded).is_some() {
+            return Judgement::Refuse(Fault::Filtered);
+        }
+        self.reported.find(&folded).map_or(Judgement::Pass, |pattern| suspicion(pattern))
     }
 
     fn judge_links(&self, text: &str) -> Judgement {
@@ -145,21 +164,22 @@ impl Filters {
     }
 }
 
-/// Looks no further once something refuses.
+/// Looks no further once something refuses; of those that report the first counts.
 fn strictest<'a>(found: impl Iterator<Item = &'a Rule>) -> Judgement {
-    let mut strictest = Judgement::Pass;
+    let mut reported = None;
     for rule in found {
-        strictest = strictest.or_stricter(|| rule.judgement());
-        if matches!(strictest, Judgement::Refuse(_)) {
-            break;
+        match rule.action {
+            FilterAction::Refuse => return Judgement::Refuse(Fault::Filtered),
+            FilterAction::Report => reported = reported.or(Some(rule)),
         }
     }
-    strictest
+    reported.map_or(Judgement::Pass, |rule| suspicion(&rule.pattern))
 }
 
 impl fmt::Debug for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Filters({} words, {} hosts)", self.of_words.len(), self.links.len())
+        let words = self.refused.patterns.len() + self.reported.patterns.len();
+        write!(f, "Filters({words} words, {} hosts)", self.links.len())
     }
 }
 
