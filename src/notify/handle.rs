@@ -58,9 +58,10 @@ impl Notify {
         let answers = self.0.asked.load(SeqCst);
         let read = store.read(|db| {
             Box::pin(async move {
-                let (rooms, words) = (interest::rooms(db).await?, interest::words(db).await?);
+                let (rooms, people) = (interest::rooms(db).await?, interest::people(db).await?);
+                let words = interest::words(db).await?;
                 // On a thread of the store: many words take a moment.
-                Ok(Arc::new(Interest::new(rooms, words)))
+                Ok(Arc::new(Interest::new(rooms, people, words)))
             })
         });
         let found = read.await?;

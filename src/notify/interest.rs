@@ -1,5 +1,5 @@
-//! Which posts may notify somebody, as far as that depends on what people prefer: rooms in which somebody wants to be told of everything,
-//! and words that somebody waits for. One set for the node, exchanged as a whole.
+//! Which posts may notify somebody, as far as that depends on what people prefer: rooms of which somebody wants to be told everything, people who
+//! want that of all their rooms, and words that somebody waits for. One set for the node, exchanged as a whole.
 //!
 //! Words are compared folded: capitals do not matter. A keyword of several words is found where they follow each other; one with signs,
 //! such as `C++`, only where the signs are too. What has no word or too many is no keyword; of what was kept before that was so, nothing is found.
@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{RoomId, UserId};
 use crate::domain::preference::Keyword;
 use crate::domain::text::fold_case;
 
@@ -16,6 +16,7 @@ use crate::domain::text::fold_case;
 #[derive(Debug, Default)]
 pub struct Interest {
     rooms: HashSet<RoomId>,
+    people: HashSet<UserId>,
     /// By their words alone: the keywords as they are kept.
     keywords: HashMap<String, Vec<String>>,
     /// Words of the longest keyword.
@@ -23,10 +24,10 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// From rooms in which somebody wants everything, and keywords as they are kept.
+    /// From rooms of which somebody wants everything, people who want it everywhere, and keywords as they are kept.
     #[must_use]
-    pub fn new(rooms: HashSet<RoomId>, keywords: Vec<String>) -> Self {
-        let mut interest = Self { rooms, ..Self::default() };
+    pub fn new(rooms: HashSet<RoomId>, people: HashSet<UserId>, keywords: Vec<String>) -> Self {
+        let mut interest = Self { rooms, people, ..Self::default() };
         for keyword in keywords {
             if Keyword::can_be_found(&keyword) {
                 let words: Vec<&str> = keyword.unicode_words().collect();
@@ -37,10 +38,16 @@ impl Interest {
         interest
     }
 
-    /// Does somebody want to be told of everything here?
+    /// Has somebody said of this room that they want to be told of everything?
     #[must_use]
     pub fn everything_in(&self, room: RoomId) -> bool {
         self.rooms.contains(&room)
+    }
+
+    /// Who wants to be told of everything in all their rooms.
+    #[must_use]
+    pub const fn everywhere(&self) -> &HashSet<UserId> {
+        &self.people
     }
 
     /// The keywords a text has, as they are kept; each once.
@@ -91,7 +98,7 @@ mod tests {
             ("a b c d e f g h i", "a b c d e f g h i", false),
         ];
         for (keyword, text, expected) in table {
-            let interest = Interest::new(HashSet::new(), vec![fold_case(keyword)]);
+            let interest = Interest::new(HashSet::new(), HashSet::new(), vec![fold_case(keyword)]);
             let found = interest.keywords_in(text);
             assert_eq!(!found.is_empty(), expected, "{keyword} in {text}: {found:?}");
         }
@@ -100,7 +107,7 @@ mod tests {
     #[test]
     fn each_keyword_of_a_text_is_found_once() {
         let keywords = ["tea", "green tea", "coffee"].map(str::to_owned).to_vec();
-        let mut found = Interest::new(HashSet::new(), keywords).keywords_in("tea? Green tea!");
+        let mut found = Interest::new(HashSet::new(), HashSet::new(), keywords).keywords_in("tea? Green tea!");
         found.sort();
         assert_eq!(found, ["green tea", "tea"]);
         assert!(Interest::default().keywords_in("tea").is_empty());
@@ -109,7 +116,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in ".*", word in ".*") {
-            let _ = Interest::new(HashSet::new(), vec![word]).keywords_in(&text);
+            let _ = Interest::new(HashSet::new(), HashSet::new(), vec![word]).keywords_in(&text);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! who joined, are invited or banned, each of which has a limit: memory does not grow with those who came and left (I4).
 //! Must not know: why a person stands where they stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::fault::Fault;
@@ -98,6 +98,16 @@ impl Membership {
     #[must_use]
     pub fn joined(&self) -> Vec<UserId> {
         self.members.values().filter(|member| member.is_joined()).map(|member| member.user).collect()
+    }
+
+    /// Is somebody of these people in the room? It is the fewer who are looked through.
+    #[must_use]
+    pub fn has_any_of(&self, people: &HashSet<UserId>) -> bool {
+        if people.len() <= self.members.len() {
+            people.iter().any(|user| self.members.get(user).is_some_and(Member::is_joined))
+        } else {
+            self.members.values().any(|member| member.is_joined() && people.contains(&member.user))
+        }
     }
 
     /// Those of these people who are held here.

@@ -153,6 +153,7 @@ fn may_notify(membership: &Membership, post: &Post, interest: &Interest) -> bool
     matches!(room.kind, RoomKind::Direct | RoomKind::Group)
         || details.is_some_and(|details| details.thread.is_some() || !details.mentions.is_empty())
         || interest.everything_in(room.id)
+        || membership.has_any_of(interest.everywhere())
         || !interest.keywords_in(post.text.as_str()).is_empty()
 }
 
@@ -277,9 +278,18 @@ mod tests {
             let direct = crate::domain::room::Room { kind, ..room(5, 4) };
             assert!(notifies(direct, post(in_, "hello"), &nothing));
         }
-        let words = Interest::new(HashSet::new(), vec!["tea".to_owned()]);
+        let words = Interest::new(HashSet::new(), HashSet::new(), vec!["tea".to_owned()]);
         assert!(notifies(room(5, 4), post(in_, "Tea?"), &words) && !notifies(room(5, 4), post(in_, "team"), &words));
-        assert!(notifies(room(5, 4), post(in_, "hello"), &Interest::new([room(5, 4).id].into(), Vec::new())));
+        let of_rooms = |rooms: HashSet<RoomId>| Interest::new(rooms, HashSet::new(), Vec::new());
+        let of_people = |people: HashSet<UserId>| Interest::new(HashSet::new(), people, Vec::new());
+        assert!(notifies(room(5, 4), post(in_, "hello"), &of_rooms([room(5, 4).id].into())));
+        assert!(!notifies(room(5, 4), post(in_, "hello"), &of_rooms([RoomId::generate()].into())));
+        let strangers = || (0..9).map(|_| UserId::generate());
+        for others in [HashSet::new(), strangers().collect()] {
+            let with = |user: UserId| others.iter().copied().chain([user]).collect();
+            assert!(notifies(room(5, 4), post(in_, "hello"), &of_people(with(other))), "beside {} strangers", others.len());
+            assert!(!notifies(room(5, 4), post(in_, "hello"), &of_people(with(UserId::generate()))));
+        }
     }
 
     fn post(author: UserId, text: &str) -> Post {
