@@ -26,8 +26,9 @@ use super::columns::{Code, Id, int, revision, seq};
 use super::error::StoreError;
 use super::page::Page;
 use super::relations::hidden_from;
-use super::schema::{notifications, read_marks, relations};
+use super::schema::{members, notifications, read_marks, relations, rooms};
 use crate::domain::ids::UserId;
+use crate::domain::member::MemberState;
 use crate::domain::notification::Notification;
 use crate::domain::order::Revision;
 use crate::domain::stream::StreamItem;
@@ -64,8 +65,8 @@ impl TryFrom<NotificationRow> for Notification {
     }
 }
 
-/// Of what a person was notified, the newest first, before a revision of their stream; without what was deleted and without people they
-/// block. With `unread`, only what they have not read in its room.
+/// Of what a person was notified, the newest first, before a revision of their stream; without what was deleted, without people they
+/// block, and without what they may not read now: rooms they are out of, or that are gone. With `unread`, only what they have not read in its room.
 ///
 /// # Errors
 /// Those of the database.
@@ -80,12 +81,19 @@ pub async fn page(
     let me = Id::from(user);
     let mark = read_marks::room.eq(notifications::room).and(read_marks::user.eq(me));
     let not_read = read_marks::seq.nullable().is_null().or(notifications::seq.nullable().gt(read_marks::seq.nullable()));
+    let seen = members::table
+        .inner_join(rooms::table.on(rooms::id.eq(members::room)))
+        .filter(members::user.eq(me).and(members::room.eq(notifications::room)))
+        .filter(members::state.eq(MemberState::Joined.code()))
+        .filter(members::visible_from_seq.le(notifications::seq))
+        .filter(rooms::deleted.eq(false));
     let query = notifications::table
         .left_join(read_marks::table.on(mark))
         .filter(notifications::user.eq(me))
         .filter(notifications::stream_revision.lt(before.map_or(i64::MAX, |before| int(before.0))))
         .filter(notifications::gone.eq(false))
         .filter(notifications::author.ne_all(hidden))
+        .filter(exists(seen))
         .filter(not_read.or(Some(!unread).into_sql::<Nullable<Bool>>()))
         .order(notifications::stream_revision.desc())
         .limit(Page::<Notification>::one_more(limit))
