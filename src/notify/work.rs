@@ -21,7 +21,7 @@ use crate::store::notifications::candidates::{self, Chunk, Said};
 use crate::store::notifications::keeping::ForgetNotifications;
 use crate::store::notifications::queue::{self, Job, Postpone};
 use crate::store::notifications::write::{self, News, Notified, Part, TakeBack};
-use crate::store::{Operation, Reply, Store};
+use crate::store::{Operation, Reply, Store, StoreError};
 use crate::telemetry::metrics as names;
 
 /// Which of these people are shown as online.
@@ -60,11 +60,14 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// people's own questions are read on.
 const LOOKS: usize = 4;
 
+/// So long a message that cannot be worked on is left alone: it would most likely fail again.
+const POSTPONED: Duration = Duration::from_secs(60);
+
 /// A message and some of those who may have to be notified of it; none, if it is gone.
 type Found = (Job, Option<(Said, Chunk)>);
 
 impl Parts {
-    /// Works the queue off, as long as posts leave room for it.
+    /// Works the queue off, as long as posts leave room for it. What fails is looked for by halves, so that the others go on.
     ///
     /// # Errors
     /// What may be over the next time.
@@ -72,19 +75,22 @@ impl Parts {
         let mut at_once = self.settings.chunk;
         while !self.is_full() && !faults::hit("notify.wait") {
             let begun = Instant::now();
-            let jobs = self.read(move |db| Box::pin(queue::oldest(db, at_once))).await?;
+            let now = self.clock.now();
+            let jobs = self.read(move |db| Box::pin(queue::oldest(db, at_once, now))).await?;
             match (self.tell_of(&jobs).await, jobs.as_slice()) {
                 (_, []) => break,
-                // It would fail again: the others come first.
                 (Err(refusal), [job]) if !waits_for_the_store(refusal.fault) => {
                     tracing::error!(room = %job.room, seq = job.seq.0, fault = refusal.fault.row().code, "cannot notify of a message");
-                    self.write(Postpone { job: *job, now: self.clock.now() }).await?;
-                    break;
+                    self.write(Postpone { job: *job, until: self.clock.now() + POSTPONED }).await?;
                 }
-                (Err(refusal), _) if !waits_for_the_store(refusal.fault) => at_once = 1,
+                (Err(refusal), _) if !waits_for_the_store(refusal.fault) => at_once = (jobs.len() / 2).max(1),
                 (Err(refusal), _) => return Err(refusal),
-                (Ok(Progress::Done), _) => {}
-                (Ok(Progress::More), _) => tokio::time::sleep(begun.elapsed() * PAUSE).await,
+                (Ok(progress), _) => {
+                    at_once = (at_once * 2).min(self.settings.chunk);
+                    if progress == Progress::More {
+                        tokio::time::sleep(begun.elapsed() * PAUSE).await;
+                    }
+                }
             }
             faults::panic_point("notify.panic");
         }
@@ -96,7 +102,7 @@ impl Parts {
         condition.waiting_rows > self.yields_at || condition.saturation > 0.5
     }
 
-    /// Tells about as many people as a chunk, of the first of these messages.
+    /// Tells about as many people as a chunk, of the first of these messages: never more than [`LOOKS`] + 1 times as many.
     async fn tell_of(&self, jobs: &[Job]) -> Result<Progress, Refusal> {
         let (mut found, mut people, mut looks, mut rest) = (Vec::new(), 0, 1, jobs);
         while !rest.is_empty() && people < self.settings.chunk {
@@ -127,7 +133,12 @@ impl Parts {
     where
         F: for<'a> FnOnce(&'a mut Db) -> Reply<'a, T> + Clone + Send + 'static,
     {
-        self.store.read(ask).await.map_err(|error| error.fault().into())
+        let answer = self.store.read(ask).await;
+        answer.map_err(|error| match error {
+            // By the message it looked at, not by the store.
+            StoreError::Panicked => Fault::Internal.into(),
+            error => error.fault().into(),
+        })
     }
 
     async fn advance(&self, found: Vec<Found>) -> Result<Progress, Refusal> {

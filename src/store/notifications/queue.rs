@@ -30,12 +30,13 @@ impl Job {
     }
 }
 
-/// Those that have waited longest, in this order.
+/// Those that have waited longest, in this order; none that was postponed beyond `now`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn oldest(db: &mut Db, limit: usize) -> Result<Vec<Job>, StoreError> {
+pub async fn oldest(db: &mut Db, limit: usize, now: Timestamp) -> Result<Vec<Job>, StoreError> {
     let query = notify_queue::table
+        .filter(notify_queue::queued_at.le(at(now)))
         .order((notify_queue::queued_at, notify_queue::room, notify_queue::seq))
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select((notify_queue::room, notify_queue::seq, notify_queue::after_user));
@@ -87,13 +88,13 @@ pub(in crate::store) async fn add_again(db: &mut Db, room: RoomId, seq: Seq, now
     add(db, &[key], now).await
 }
 
-/// Puts a message to the end, because it cannot be worked on now.
+/// Leaves a message alone for a while, because it cannot be worked on now.
 #[derive(Clone, Copy, Debug)]
 pub struct Postpone {
     /// Which.
     pub job: Job,
-    /// The present time.
-    pub now: Timestamp,
+    /// When it has its turn again.
+    pub until: Timestamp,
 }
 
 impl Operation for Postpone {
@@ -102,7 +103,7 @@ impl Operation for Postpone {
 
     fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
         Box::pin(async move {
-            let later = notify_queue::queued_at.eq(at(self.now));
+            let later = notify_queue::queued_at.eq(at(self.until));
             each!(db, |c| diesel::update(notify_queue::table.find(self.job.key())).set(later).execute(c).await)?;
             Ok(())
         })

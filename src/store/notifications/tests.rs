@@ -39,7 +39,7 @@ async fn say(test: &TestStore, room: RoomId, author: UserId, details: Details) {
 }
 
 async fn oldest(test: &TestStore) -> Option<Job> {
-    test.store.read(|db| Box::pin(queue::oldest(db, 1))).await.unwrap().pop()
+    test.store.read(|db| Box::pin(queue::oldest(db, 1, noon()))).await.unwrap().pop()
 }
 
 async fn look(test: &TestStore, job: Job, limit: usize) -> Option<(Said, Chunk)> {
@@ -111,6 +111,22 @@ async fn a_message_waits_from_its_own_commit_on_and_a_repeat_waits_no_second_tim
     assert_eq!(users(&test.run(notify(job, ann, &[bob], None)).await.unwrap()), [bob]);
     test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
     assert_eq!(oldest(&test).await, None);
+}
+
+#[tokio::test]
+async fn what_is_postponed_lets_the_others_pass_and_has_its_turn_when_its_time_has_come() {
+    let test = TestStore::open().await;
+    let ([ann, bob], room) = hall(&test).await;
+    for _ in 0..2 {
+        say(&test, room, ann, mentioning(vec![bob])).await;
+    }
+    let first = oldest(&test).await.unwrap();
+    let until = noon() + TimeDelta::minutes(1);
+    test.run(queue::Postpone { job: first, until }).await.unwrap();
+    assert_eq!(oldest(&test).await.map(|job| job.seq), Some(Seq(2)));
+    assert_eq!(waiting(&test, 10).await, 2, "both wait");
+    let later = test.store.read(move |db| Box::pin(queue::oldest(db, 10, until))).await.unwrap();
+    assert_eq!(later.iter().map(|job| job.seq.0).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[tokio::test]
@@ -225,7 +241,7 @@ async fn of_several_messages_at_once_each_person_gets_what_their_stream_reads_as
     for users in [&first, &second] {
         say(&test, room, ann, mentioning(users.clone())).await;
     }
-    let jobs = test.store.read(|db| Box::pin(queue::oldest(db, 10))).await.unwrap();
+    let jobs = test.store.read(|db| Box::pin(queue::oldest(db, 10, noon()))).await.unwrap();
     let before = [test.stream(bob, 0, 100).await.to, test.stream(cem, 0, 100).await.to];
     // Whatever the order they are handed in.
     let parts = vec![part(jobs[1], ann, &second, None), part(jobs[0], ann, &first, None)];

@@ -90,7 +90,7 @@ async fn be_notified(test: &TestStore, user: UserId, other: UserId, room: RoomId
     let policy_revision = test.get(room).await.policy_revision;
     let append = Append { room, policy_revision, posts: vec![(post, Ok(()))] };
     test.run(AppendBatch { now: noon(), appends: vec![append] }).await.unwrap();
-    let job = test.store.read(|db| Box::pin(queue::oldest(db, 1))).await.unwrap()[0];
+    let job = test.store.read(|db| Box::pin(queue::oldest(db, 1, noon()))).await.unwrap()[0];
     let people = vec![Notified { user, kind: NotificationKind::Mention, quiet: false }];
     let part = Part { job, author: other, people, online: Vec::new(), next: None };
     test.run(write::Notify { parts: vec![part], now: noon() }).await.unwrap();
