@@ -21,6 +21,7 @@ use super::messages::{
 use super::preparing::Preparing;
 use super::state::order::Committed;
 use super::state::posting::{Answers, all_refused};
+use super::turns::Turns;
 use crate::config::Config;
 use crate::delivery::feeds::Feeds;
 use crate::delivery::handle::{RelayHandle, Relays};
@@ -62,6 +63,8 @@ pub struct Rooms {
     persistence: Persistence,
     hook: Option<Hook>,
     preparing: Preparing,
+    edits: Turns,
+    clock: Clock,
     busy: Refusal,
 }
 
@@ -101,7 +104,7 @@ impl Rooms {
             store: start.store.clone(),
             persistence: start.persistence.clone(),
             relays: start.relays,
-            clock: start.clock,
+            clock: start.clock.clone(),
             everywhere: start.everywhere,
             notify: start.notify,
             settings: settings.room.clone(),
@@ -130,7 +133,16 @@ impl Rooms {
         let spec = ChildSpec { kind: "directory", name: "directory".into(), policy: start.directory_policy, mailbox_capacity };
         let directory = start.supervisor.spawn(spec, |_| directory);
         let busy = Refusal::busy(settings.database.busy_retry_after);
-        Self { directory, map, persistence: start.persistence, hook: start.hook, preparing, busy }
+        Self {
+            directory,
+            map,
+            persistence: start.persistence,
+            hook: start.hook,
+            preparing,
+            edits: Turns::default(),
+            clock: start.clock,
+            busy,
+        }
     }
 
     /// Posts of one session to a room, in order; answered one by one inside. The hook is asked outside the room, so nobody else waits for it; the
@@ -140,7 +152,7 @@ impl Rooms {
         let rooms = self.clone();
         Box::pin(async move {
             let count = posts.len();
-            let posts = match rooms.copied(posts).await {
+            let posts = match rooms.copied(Some(room), posts).await {
                 Ok(posts) => posts,
                 Err(refusal) => return Ok(Ok(all_refused(refusal, count))),
             };
@@ -149,9 +161,17 @@ impl Rooms {
         })
     }
 
-    /// What is forwarded is copied before the hook is asked, which judges what will be stored.
-    async fn copied(&self, posts: Vec<Post>) -> Result<Vec<Post>, Refusal> {
-        let copied = timeout_at(self.persistence.deadline(), self.preparing.forwards(posts)).await;
+    /// What is forwarded is copied before the hook is asked, which judges what will be stored, and is not asked about what strangers to a room
+    /// say to it.
+    async fn copied(&self, room: Option<RoomId>, posts: Vec<Post>) -> Result<Vec<Post>, Refusal> {
+        let copied = async {
+            let posts = match room {
+                Some(room) => self.preparing.refuse(room, self.clock.now(), posts).await?,
+                None => posts,
+            };
+            self.preparing.forwards(posts).await
+        };
+        let copied = timeout_at(self.persistence.deadline(), copied).await;
         copied.map_err(|_late| Fault::Unavailable)?.map_err(|error| error.fault().into())
     }
 
@@ -165,20 +185,26 @@ impl Rooms {
         self.ask(room, |owed| Change { actor, what: What::Room(change), owed })
     }
 
-    /// Changes a message. About a new text the hook is asked, as about a post.
+    /// Changes a message. About a new text the hook is asked, as about a post; new texts of one message come one after the other.
     pub fn change_message(&self, room: RoomId, actor: Actor, seq: Seq, change: MessageChange) -> Judged<Changed> {
         let ask = move |rooms: &Self, change| rooms.ask(room, |owed| Change { actor, what: What::Message(seq, change), owed });
-        match (self.hook.clone(), change) {
-            (Some(hook), MessageChange::Edit { text, mentions, findings }) => {
-                let rooms = self.clone();
-                Box::pin(async move {
-                    let (verdict, suspicion) = hook.judge_edit(room, actor.user, seq, text.as_str()).await.split();
-                    let findings = Findings { verdict, suspicion, ..findings };
-                    ask(&rooms, MessageChange::Edit { text, mentions, findings }).await
-                })
+        let MessageChange::Edit { text, mentions, mut findings } = change else { return Box::pin(ask(self, change)) };
+        let rooms = self.clone();
+        Box::pin(async move {
+            let _turn = rooms.edits.take((room, seq, actor.user)).await;
+            if let Some(hook) = &rooms.hook {
+                match rooms.preparing.is_by(room, seq, actor.user).await {
+                    Ok(true) => {
+                        let (verdict, suspicion) = hook.judge_edit(room, actor.user, seq, text.as_str()).await.split();
+                        findings = Findings { verdict, suspicion, ..findings };
+                    }
+                    // It will be refused.
+                    Ok(false) => {}
+                    Err(error) => return Ok(Err(error.fault().into())),
+                }
             }
-            (_, change) => Box::pin(ask(self, change)),
-        }
+            ask(&rooms, MessageChange::Edit { text, mentions, findings }).await
+        })
     }
 
     /// Has a room delivered to a relay on which somebody wants it. To be asked after the relay knows of the subscription, and before
@@ -220,7 +246,7 @@ impl Rooms {
         let Some(hook) = self.hook.clone() else { return Box::pin(self.post_direct_judged(other, post, Vec::new())) };
         let rooms = self.clone();
         Box::pin(async move {
-            let posts = match rooms.copied(vec![post]).await {
+            let posts = match rooms.copied(None, vec![post]).await {
                 Ok(posts) => posts,
                 Err(refusal) => return Ok(Err(refusal)),
             };

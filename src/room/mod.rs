@@ -25,6 +25,7 @@ mod receipts;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod typing;
 
 pub use messages::{Attached, DirectPosted};

@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 
 use crate::domain::fault::Fault;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{RoomId, UserId};
 use crate::domain::markup;
 use crate::domain::message::{Details, Forward, Mentions, Message, Origin, Post, Shown};
+use crate::domain::order::Seq;
 use crate::domain::text::{MessageText, UserName, fold};
+use crate::domain::time::Timestamp;
 use crate::policy::{self, Hidden, View};
 use crate::store::backend::Db;
 use crate::store::{Store, StoreError, history, relations, rooms, users};
@@ -49,6 +51,30 @@ impl Preparing {
             }
         }
         Ok(posts)
+    }
+
+    /// Has posts to a room refused that their author may not make: nobody is asked about them. Whether one is a repeat is known under the lock
+    /// alone (I3), so they go on; what the room itself knows by then comes first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn refuse(&self, room: RoomId, now: Timestamp, mut posts: Vec<Post>) -> Result<Vec<Post>, StoreError> {
+        for post in &mut posts {
+            let author = post.author;
+            let found = self.store.read(move |db| Box::pin(async move { rooms::with_member(db, room, author).await })).await?;
+            let may = found.map_or(Err(Fault::NotFound), |(room, member)| policy::may_post(&room, member.as_ref(), now));
+            post.verdict = post.verdict.and(may);
+        }
+        Ok(posts)
+    }
+
+    /// Whether this person wrote a message, and so may have it say something else.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn is_by(&self, room: RoomId, seq: Seq, user: UserId) -> Result<bool, StoreError> {
+        let author = self.store.read(move |db| Box::pin(async move { history::author(db, room, seq).await })).await?;
+        Ok(author == Some(user))
     }
 
     /// Fills in what posts forward, where that was not done before.

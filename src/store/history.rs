@@ -9,11 +9,11 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int};
 use super::error::StoreError;
-use super::messages::whole::whole;
+use super::messages::whole::{fitting, whole};
 use super::page::Page;
 use super::rows::{NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{messages, notices};
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{Message, Notice, Shown};
 use crate::domain::order::{Revision, Seq};
 use crate::policy::{Sight, View, seen_message};
@@ -82,7 +82,7 @@ pub async fn page(db: &mut Db, room: RoomId, view: &View, place: Place, limit: u
 pub async fn lines(db: &mut Db, room: RoomId, sight: Sight, before: Revision, limit: usize) -> Result<Page<Notice>, StoreError> {
     let query = notices::table
         .filter(notices::room.eq(Id::from(room)))
-        .filter(notices::revision.ge(int(first_line(sight))).and(notices::revision.lt(int(before.0))))
+        .filter(notices::revision.ge(int(sight.first_line().0)).and(notices::revision.lt(int(before.0))))
         .order(notices::revision.desc())
         .limit(with_one_more(limit))
         .select(notices::all_columns);
@@ -102,9 +102,30 @@ pub async fn get(db: &mut Db, room: RoomId, view: &View, seq: Seq) -> Result<Opt
     Ok(seen(whole(db, room, row.into_iter().collect()).await?, view).pop())
 }
 
+/// Who wrote a message, if it is there; also one that is deleted.
+///
+/// # Errors
+/// Those of the database.
+pub async fn author(db: &mut Db, room: RoomId, seq: Seq) -> Result<Option<UserId>, StoreError> {
+    let query = messages::table.find((Id::from(room), int(seq.0))).select(messages::author);
+    let author: Option<Id> = each!(db, |c| query.first(c).await.optional())?;
+    Ok(author.map(Into::into))
+}
+
 /// Messages as the one who asks sees them.
 pub(super) fn seen(messages: Vec<Message>, view: &View) -> Vec<Shown> {
     messages.into_iter().map(|message| seen_message(message, &view.hidden)).collect()
+}
+
+/// A page has no more text and reactions than this, in bytes, unless one message alone has: so many may be asked for at once.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Leaves of one more row than a page may have what belongs to it. Says whether something was left out.
+pub(super) fn cut(rows: &mut Vec<WholeMessageRow>, limit: usize) -> bool {
+    let kept = fitting(rows, PAGE_BYTES).min(limit);
+    let more = rows.len() > kept;
+    rows.truncate(kept);
+    more
 }
 
 fn with_one_more(limit: usize) -> i64 {
@@ -121,8 +142,7 @@ async fn older(db: &mut Db, room: RoomId, view: &View, below: i64, limit: usize)
         .limit(with_one_more(limit))
         .select(WHOLE_MESSAGE);
     let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
-    let more_before = rows.len() > limit;
-    rows.truncate(limit);
+    let more_before = cut(&mut rows, limit);
     rows.reverse();
     Ok(HistoryPage { messages: seen(whole(db, room, rows).await?, view), more_before, ..HistoryPage::default() })
 }
@@ -137,8 +157,7 @@ async fn newer(db: &mut Db, room: RoomId, view: &View, above: i64, limit: usize)
         .limit(with_one_more(limit))
         .select(WHOLE_MESSAGE);
     let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
-    let more_after = rows.len() > limit;
-    rows.truncate(limit);
+    let more_after = cut(&mut rows, limit);
     Ok(HistoryPage { messages: seen(whole(db, room, rows).await?, view), more_after, ..HistoryPage::default() })
 }
 
@@ -150,7 +169,7 @@ async fn lines_of(db: &mut Db, room: RoomId, sight: Sight, page: &HistoryPage, l
     let query = notices::table
         .filter(notices::room.eq(Id::from(room)))
         .filter(notices::after_seq.between(first, last))
-        .filter(notices::revision.ge(int(first_line(sight))))
+        .filter(notices::revision.ge(int(sight.first_line().0)))
         .order((notices::after_seq.desc(), notices::revision.desc()))
         .limit(with_one_more(limit))
         .select(notices::all_columns);
@@ -161,10 +180,4 @@ fn into_lines(rows: Vec<NoticeRow>, limit: usize) -> Result<Page<Notice>, StoreE
     let mut page = Page::cut(rows.into_iter().map(Notice::try_from), limit)?;
     page.items.reverse();
     Ok(page)
-}
-
-/// The revision of the first timeline line within sight: who sees messages only since joining sees lines only since then, also where no
-/// message had been posted yet.
-pub(super) fn first_line(sight: Sight) -> u64 {
-    if sight.from_seq > Seq::ZERO { sight.joined_revision.0 } else { 0 }
 }

@@ -9,10 +9,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::backend::Db;
-use super::columns::{Id, int};
+use super::columns::{Id, int, revision};
 use super::error::StoreError;
-use super::history::first_line;
-use super::messages::whole::whole;
+use super::messages::whole::{fitting, whole};
 use super::rooms;
 use super::rows::{MemberRow, NoticeRow, WHOLE_MESSAGE, WholeMessageRow};
 use super::schema::{members, messages, notices};
@@ -44,11 +43,11 @@ pub async fn room_changes(
     head: Revision,
     max: PageMax,
 ) -> Result<Changes, StoreError> {
-    let items = changed_rows(db, room, view, from, head, Some(max.rows)).await?;
-    let (kept, to) = match cut(items, head, max) {
+    let (items, read) = changed_rows(db, room, view, from, head, Some(max)).await?;
+    let (kept, to) = match cut(items, read, max) {
         Cut::Kept(items, to) => (items, to),
         // One revision has more rows than a page: it comes whole.
-        Cut::TooNarrow(revision) => (changed_rows(db, room, view, from, revision, None).await?, revision),
+        Cut::TooNarrow(revision) => changed_rows(db, room, view, from, revision, None).await?,
     };
     Ok(Changes { room, from, to, items: kept })
 }
@@ -74,17 +73,18 @@ pub async fn member_changes(
     Ok(changes)
 }
 
-/// Rows by revision. With a limit each table gives at most one row more than that, enough to see that there is more.
+/// Rows by revision, up to which they are all here: `to`, or less, if with their reactions the messages are far more than a page. With a limit each
+/// table gives at most one row more than that, enough to see that there is more.
 async fn changed_rows(
     db: &mut Db,
     room: RoomId,
     view: &View,
     from: Revision,
     to: Revision,
-    limit: Option<usize>,
-) -> Result<Vec<Item>, StoreError> {
+    max: Option<PageMax>,
+) -> Result<(Vec<Item>, Revision), StoreError> {
     let (id, above, most) = (Id::from(room), int(from.0), int(to.0));
-    let limit = limit.map_or(i64::MAX, super::Page::<Item>::one_more);
+    let limit = max.map_or(i64::MAX, |max| super::Page::<Item>::one_more(max.rows));
     let query = messages::table
         .filter(messages::room.eq(id))
         .filter(messages::revision.gt(above).and(messages::revision.le(most)))
@@ -92,7 +92,15 @@ async fn changed_rows(
         .order(messages::revision)
         .limit(limit)
         .select(WHOLE_MESSAGE);
-    let said: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
+    let mut said: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
+    let to = match max.and_then(|max| first_left_out(&said, max.bytes.saturating_mul(2))) {
+        Some(over) => {
+            said.retain(|(row, ..)| row.revision < over);
+            revision(over)?.previous()
+        }
+        None => to,
+    };
+    let most = int(to.0);
     let said = whole(db, room, said).await?;
     let query = members::table
         .filter(members::room.eq(id))
@@ -104,7 +112,7 @@ async fn changed_rows(
     let query = notices::table
         .filter(notices::room.eq(id))
         .filter(notices::revision.gt(above).and(notices::revision.le(most)))
-        .filter(notices::revision.ge(int(first_line(view.sight))))
+        .filter(notices::revision.ge(int(view.sight.first_line().0)))
         .order(notices::revision)
         .limit(limit)
         .select(notices::all_columns);
@@ -121,7 +129,13 @@ async fn changed_rows(
     items.extend(said.into_iter().filter_map(|message| seen_item(Item::Message(message), &view.hidden)));
     items.extend(settings.map(|room| Item::Room(Box::new(room))));
     items.sort_by_key(Item::revision);
-    Ok(items)
+    Ok((items, to))
+}
+
+/// The revision of the first of these rows that is not worth reading the reactions of; none, if all fit, or if all before it have the same.
+fn first_left_out(said: &[WholeMessageRow], bytes_max: usize) -> Option<i64> {
+    let over = said.get(fitting(said, bytes_max))?.0.revision;
+    (said.first()?.0.revision < over).then_some(over)
 }
 
 enum Cut {

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int, revision};
 use super::error::StoreError;
-use super::history::seen;
+use super::history::{cut, seen};
 use super::messages::whole::whole;
 use super::page::Page;
 use super::rows::{WHOLE_MESSAGE, WholeMessageRow};
@@ -41,8 +41,7 @@ pub async fn thread(
         .limit(Page::<Shown>::one_more(limit))
         .select(WHOLE_MESSAGE);
     let mut rows: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = cut(&mut rows, limit);
     Ok(Page { items: seen(whole(db, room, rows).await?, view), more })
 }
 

@@ -33,6 +33,23 @@ fn with(mut body: Value, field: &str, value: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
+async fn of_several_edits_on_their_way_the_last_one_stays_though_an_earlier_one_takes_longer() {
+    let scene = Scene::start().await;
+    let (ann, room) = (&scene.ann, &scene.room);
+    let mut socket = ann.connect().await;
+    socket.say(room, "the first text").await;
+    for turn in 0..10 {
+        // For the name the store is asked.
+        let slow = socket.command("edit", with(at(room, 1), "text", format!("@bob, {turn}"))).await;
+        let fast = socket.command("edit", with(at(room, 1), "text", format!("nobody, {turn}"))).await;
+        for reference in [slow, fast] {
+            assert_eq!(socket.reply(reference).await["ok"], json!({}));
+        }
+        assert_eq!(ann.texts(room).await, [format!("nobody, {turn}")]);
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_edited_and_deleted_and_everybody_sees_it_change_in_its_place() {
     let scene = Scene::start().await;
     let (ann, bob, room) = (&scene.ann, &scene.bob, &scene.room);

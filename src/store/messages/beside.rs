@@ -3,7 +3,7 @@
 //! *Invariants.* A thread's first message has the count and the revision of what was said in it last, under the room's lock. Whose words a
 //! forwarded text has, is in `origins` with its room.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -23,9 +23,9 @@ use crate::store::schema::{mentions, messages, origins, replies, threads};
 /// In `mentions`, whoever is in the room.
 pub(super) const EVERYBODY: Id = Id([0; 16]);
 
-/// Messages that posts name, as far as that concerns these.
+/// Messages that posts name, as far as that concerns these; in the order in which all lock messages.
 #[derive(Debug, Default)]
-pub(super) struct Named(HashMap<(Id, i64), NamedMessage>);
+pub(super) struct Named(BTreeMap<(Id, i64), NamedMessage>);
 
 #[derive(Debug)]
 struct NamedMessage {
@@ -78,7 +78,7 @@ pub(super) async fn named(db: &mut Db, appends: &[Append]) -> Result<Named, Stor
             }
         }
     }
-    let mut found = HashMap::new();
+    let mut found = BTreeMap::new();
     for (room, seqs) in wanted {
         let thread = (messages::thread.is_not_null(), messages::reply_count, messages::last_reply.is_not_null());
         let columns = (messages::seq, messages::author, messages::deleted_at.is_not_null(), thread);

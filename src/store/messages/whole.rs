@@ -30,6 +30,21 @@ pub async fn whole(db: &mut Db, room: RoomId, rows: Vec<WholeMessageRow>) -> Res
     rows.into_iter().map(whole).collect()
 }
 
+/// About what a reaction takes wherever it is shown, in bytes.
+const REACTION_BYTES: usize = 64;
+
+/// How many of these rows, from the first on, have at most so many bytes together with their reactions, which are not read yet; at least one.
+#[must_use]
+pub fn fitting(rows: &[WholeMessageRow], bytes_max: usize) -> usize {
+    let mut bytes = 0_usize;
+    let fits = rows.iter().take_while(|(message, _, later)| {
+        let reactions = usize::try_from(later.reaction_count).unwrap_or(usize::MAX);
+        bytes = bytes.saturating_add(message.body.len()).saturating_add(reactions.saturating_mul(REACTION_BYTES));
+        bytes <= bytes_max
+    });
+    fits.count().max(1)
+}
+
 /// The reactions of these messages, the oldest first.
 async fn reactions_of(db: &mut Db, room: RoomId, seqs: &[i64]) -> Result<HashMap<i64, Vec<Reaction>>, StoreError> {
     let mut found: HashMap<i64, Vec<Reaction>> = HashMap::new();

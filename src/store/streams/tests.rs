@@ -18,6 +18,7 @@ use crate::domain::text::{MessageText, RoomName};
 use crate::policy::{self, Sight};
 use crate::store::history::{self, HistoryPage, Place};
 use crate::store::messages::change::{ChangeMessage, MessageLimits};
+use crate::store::operation::{Operation, Reply};
 use crate::store::testing::{TestStore, actor, limits, noon};
 
 async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
@@ -61,6 +62,50 @@ async fn lively(test: &TestStore) -> (RoomId, [UserId; 3]) {
     test.change(ann, room, RoomChange::Settings(settings)).await.unwrap();
     test.say(room, bob, &["5", "6"]).await;
     (room, people)
+}
+
+/// Every message has as many reactions, if its row is to be believed.
+struct HaveReactions(i64);
+
+impl Operation for HaveReactions {
+    type Output = ();
+    const NAME: &'static str = "test_have_reactions";
+
+    fn run<'a>(&'a self, db: &'a mut Db) -> Reply<'a, ()> {
+        Box::pin(async move {
+            each!(db, |c| diesel::update(messages::table).set(messages::reaction_count.eq(self.0)).execute(c).await)?;
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn of_messages_with_very_many_reactions_a_page_reads_few_and_says_that_there_is_more() {
+    let test = TestStore::open().await;
+    let (room, [ann, ..]) = lively(&test).await;
+    let sight = sight(&test, room, ann).await;
+    let (whole, head) = (missed(&test, room, sight, 1, 100).await, test.get(room).await.head);
+    test.run(HaveReactions(100_000)).await.unwrap();
+    let (mut from, mut items) = (Revision(1), Vec::new());
+    while from < head {
+        let page = missed(&test, room, sight, from.0, 100).await;
+        let said = page.items.iter().filter(|item| matches!(item, Item::Message(_))).count();
+        assert!(page.to > from && said <= 1, "{page:?}");
+        items.extend(page.items);
+        from = page.to;
+    }
+    assert_eq!(items, whole.items);
+    let (mut before, mut read) = (Place::Latest, Vec::new());
+    loop {
+        let page = page(&test, room, sight, before, 100).await;
+        assert_eq!(page.messages.len(), 1);
+        read.extend(seqs(&page));
+        before = Place::Before(page.messages[0].seq());
+        if !page.more_before {
+            break;
+        }
+    }
+    assert_eq!(read, [6, 5, 4, 3, 2, 1]);
 }
 
 #[tokio::test]
