@@ -96,7 +96,7 @@ impl Hook {
         if settings.url.is_empty() {
             return Ok(None);
         }
-        let client = Client::builder().timeout(settings.timeout).redirect(redirect::Policy::none()).build();
+        let client = Client::builder().timeout(settings.timeout).redirect(redirect::Policy::none()).no_proxy().build();
         Ok(Some(Self(Arc::new(Inner {
             client: client.map_err(|error| error.to_string())?,
             settings: settings.clone(),
@@ -106,7 +106,7 @@ impl Hook {
         }))))
     }
 
-    /// What it says of each of these posts, in order.
+    /// What it says of each of these posts, in order. They are answered together, so they have the time of one.
     pub async fn judge_posts(&self, room: Option<RoomId>, to: Option<UserId>, posts: &[Post]) -> Vec<Judgement> {
         let asked = posts.iter().map(|post| Question {
             event: "post",
@@ -118,13 +118,15 @@ impl Hook {
             text: post.text.as_str(),
         });
         // Collected first: a stream of borrowing futures would not be known to be `Send`.
-        let asked: Vec<_> = asked.zip(posts).map(|(question, post)| self.judge_unless(post.verdict.is_err(), question)).collect();
+        let until = Instant::now() + self.0.settings.timeout;
+        let judge = |(question, post): (_, &Post)| self.judge_unless(post.verdict.is_err(), question, until);
+        let asked: Vec<_> = asked.zip(posts).map(judge).collect();
         stream::iter(asked).buffered(GROUP_AT_ONCE).collect().await
     }
 
     /// What is refused already, such as forwarding what one may not read, has nothing in it to be asked about.
-    async fn judge_unless(&self, refused: bool, question: Question<'_>) -> Judgement {
-        if refused { Judgement::Pass } else { self.judge(question).await }
+    async fn judge_unless(&self, refused: bool, question: Question<'_>, until: Instant) -> Judgement {
+        if refused { Judgement::Pass } else { self.judge_until(until, question).await }
     }
 
     /// What it says of a text that is to replace another.
@@ -135,8 +137,11 @@ impl Hook {
 
     /// What it says of a text, or what holds when it says nothing.
     pub async fn judge(&self, question: Question<'_>) -> Judgement {
-        let begun = Instant::now();
-        let outcome = self.answer(question, begun).await;
+        self.judge_until(Instant::now() + self.0.settings.timeout, question).await
+    }
+
+    async fn judge_until(&self, until: Instant, question: Question<'_>) -> Judgement {
+        let outcome = self.answer(question, until).await;
         let word = match &outcome {
             Ok(Answer { action: Action::Allow, .. }) => "allow",
             Ok(Answer { action: Action::Refuse, .. }) => "refuse",
@@ -153,12 +158,13 @@ impl Hook {
         }
     }
 
-    async fn answer(&self, question: Question<'_>, begun: Instant) -> Result<Answer, Failure> {
+    async fn answer(&self, question: Question<'_>, until: Instant) -> Result<Answer, Failure> {
+        let begun = Instant::now();
         let Ok(_slot) = self.0.slots.try_acquire() else { return Err("full") };
         if !self.breaker(|breaker| breaker.may_ask(begun)) {
             return Err("left_alone");
         }
-        let answer = tokio::time::timeout(self.0.settings.timeout, self.ask(question)).await.unwrap_or(Err("late"));
+        let answer = tokio::time::timeout_at(until.into(), self.ask(question)).await.unwrap_or(Err("late"));
         metrics::histogram!(names::FILTER_HOOK_SECONDS).record(begun.elapsed());
         let left_alone = self.breaker(|breaker| {
             let before = breaker.is_open();

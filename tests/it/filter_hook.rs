@@ -88,6 +88,34 @@ async fn it_refuses_and_reports_and_a_repeat_is_answered_whatever_it_says() {
 }
 
 #[tokio::test]
+async fn it_is_not_asked_about_what_will_be_refused_anyway() {
+    let hook = Hook::start(Manner::Action("allow")).await;
+    let at = start(&hook, &[]).await;
+    at.ann.say(&at.room, "mine").await;
+    let eve = Person::register(&at.server, "eve").await;
+    let asked = hook.asked().len();
+    assert_eq!(eve.say_as(&at.room, "spam", &Uuid::now_v7().to_string()).await.code(), "not_member");
+    let message = format!("rooms/{}/messages/1", at.room);
+    assert_eq!(at.bob.patch(&message, json!({"text": "not his"})).await.code(), "not_allowed");
+    assert_eq!(eve.patch(&message, json!({"text": "not hers"})).await.code(), "not_member");
+    assert_eq!(hook.asked().len(), asked);
+    at.ann.patch(&message, json!({"text": "still mine"})).await.ok();
+    assert_eq!(hook.asked().len(), asked + 1);
+}
+
+#[tokio::test]
+async fn a_repeat_of_who_is_out_meanwhile_is_answered_and_asked_about_no_more() {
+    let hook = Hook::start(Manner::Action("allow")).await;
+    let at = start(&hook, &[]).await;
+    let client_id = Uuid::now_v7().to_string();
+    at.bob.say_as(&at.room, "first", &client_id).await.ok();
+    let asked = hook.asked().len();
+    at.bob.delete(&format!("rooms/{}/members/me", at.room)).await.ok();
+    assert_eq!(at.bob.say_as(&at.room, "first", &client_id).await.ok()["repeat"], json!(true));
+    assert_eq!(hook.asked().len(), asked);
+}
+
+#[tokio::test]
 async fn it_is_asked_about_what_a_forwarded_post_will_say() {
     let hook = Hook::start(Manner::Action("allow")).await;
     let at = start(&hook, &[]).await;
@@ -102,6 +130,12 @@ async fn it_is_asked_about_what_a_forwarded_post_will_say() {
     hook.answer(Manner::Action("refuse"));
     assert_eq!(at.bob.post(&path, forward(1)).await.code(), "filtered");
     assert_eq!(at.ann.texts(&at.room).await, ["worth a thought", "worth a thought"]);
+    let direct = format!("direct/{}/messages", at.ann.id);
+    assert_eq!(at.bob.post(&direct, forward(1)).await.code(), "filtered");
+    hook.answer(Manner::Action("allow"));
+    at.bob.post(&direct, forward(1)).await.ok();
+    let question = hook.asked().last().expect("a question").json();
+    assert_eq!((&question["text"], &question["to"]), (&json!("worth a thought"), &json!(at.ann.id)));
 }
 
 #[tokio::test]
