@@ -103,6 +103,13 @@ impl Accounts {
         Ok(Authenticated { actor, expires_at: claims.expires_at })
     }
 
+    /// Who was authenticated earlier, as they stand now: a socket lives longer than what its token was worth when it came.
+    #[must_use]
+    pub fn as_of_now(&self, actor: Actor) -> Actor {
+        let standing = self.0.standing.read().unwrap_or_else(PoisonError::into_inner);
+        Actor { admin: standing.is_admin(actor.user), ..actor }
+    }
+
     /// Checks the password of somebody who is logged in, before something that must not happen by a borrowed device. Returns the hash
     /// it was checked against.
     pub(super) async fn prove(&self, user: UserId, password: &str) -> Result<String, Refusal> {

@@ -210,6 +210,7 @@ fn neighbours(parts: &Parts, config: &Config, store: &Store, epoch: Epoch, rates
         heads: Heads::of_store(store.clone()),
         moderation: parts.moderation.clone(),
         page_rows: PageRows { default: config.limits.page_default, max: config.limits.page_max },
+        part_bytes: config.session.share(),
         count,
         text_max: config.limits.text_max.as_usize(),
     }

@@ -7,11 +7,12 @@ use crate::domain::ids::{FilterId, RoomId};
 use crate::domain::room::RoomChange;
 use crate::domain::user::Actor;
 use crate::moderation::handle::{Moderation, NewFilter, target};
-use crate::protocol::v1::moderation::{Part, Reported};
+use crate::protocol::v1::moderation::{self, Part, Reported};
 use crate::protocol::v1::moderation_acts::{AddFilter, Audit, HandleReport, RemoveFilter, Report, Reports};
 use crate::protocol::v1::reply::Done;
 use crate::store::audit::{self, Order};
 use crate::store::reports;
+use serde::Serialize;
 
 pub(super) async fn report(node: &Node, actor: Actor, ask: Report) -> Result<Done, Refusal> {
     let target = target(ask.room, ask.seq, ask.user)?;
@@ -23,8 +24,24 @@ pub(super) async fn report(node: &Node, actor: Actor, ask: Report) -> Result<Don
 pub(super) async fn reports(node: &Node, actor: Actor, ask: Reports) -> Result<Done, Refusal> {
     let wanted = reports::Wanted { state: ask.state, room: ask.room };
     let page = node.moderation.reports(actor, wanted, ask.after, node.page_rows.of(ask.limit)?).await?;
-    let next = page.items.as_slice().last().map(|report| report.id).filter(|_| page.more);
-    Ok(Done::Reports(Part { items: page.items.iter().map(Into::into).collect(), next }))
+    let mut items: Vec<moderation::Report> = page.items.iter().map(Into::into).collect();
+    let more = cut(&mut items, node.part_bytes) || page.more;
+    let next = items.last().map(|report| report.id).filter(|_| more);
+    Ok(Done::Reports(Part { items, next }))
+}
+
+/// Leaves as many items as fit into so many bytes, and at least one: a report quotes a dozen messages, and a reply has to find room beside what
+/// waits to be sent. Says whether some were left out.
+fn cut<T: Serialize>(items: &mut Vec<T>, most: usize) -> bool {
+    let mut bytes = 0;
+    let fits = items.iter().take_while(|item| {
+        bytes += serde_json::to_vec(item).map_or(0, |json| json.len());
+        bytes <= most
+    });
+    let fitting = fits.count().max(1);
+    let is_cut = items.len() > fitting;
+    items.truncate(fitting);
+    is_cut
 }
 
 pub(super) async fn handle(node: &Node, actor: Actor, ask: HandleReport) -> Result<Done, Refusal> {
@@ -75,4 +92,19 @@ pub(super) async fn remove_filter(node: &Node, actor: Actor, ask: RemoveFilter) 
         None => node.moderation.remove_everywhere(actor, filter).await?,
     }
     Ok(Done::Nothing {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_cut_where_it_is_full_and_never_to_nothing() {
+        let parts = |most: usize| {
+            let mut items = vec!["four"; 3];
+            (cut(&mut items, most), items.len())
+        };
+        // With its quotes each takes six bytes.
+        assert_eq!([parts(1), parts(12), parts(17), parts(18)], [(true, 1), (true, 2), (true, 2), (false, 3)]);
+    }
 }

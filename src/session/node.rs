@@ -56,6 +56,8 @@ pub struct Node {
     pub moderation: Moderation,
     /// Rows of a part of a list.
     pub page_rows: PageRows,
+    /// Bytes of a part of a list, unless one row alone is more.
+    pub part_bytes: usize,
     /// Rates.
     pub count: Count,
     /// Longest text of a message in bytes.
@@ -150,7 +152,7 @@ impl Neighbours for Node {
     }
 
     fn act(&self, actor: Actor, act: Act) -> Promise<Done> {
-        Box::pin(acts::carry_out(self.clone(), actor, act))
+        Box::pin(acts::carry_out(self.clone(), self.accounts.as_of_now(actor), act))
     }
 
     fn connected(&self, session: SessionId, user: UserId, relay: &RelayHandle) {

@@ -31,6 +31,18 @@ fn word(pattern: &str, action: &str) -> Value {
 }
 
 #[tokio::test]
+async fn who_is_made_an_administrator_or_is_one_no_longer_is_so_at_once_on_sockets_that_are_open() {
+    let scene = Scene::start().await;
+    let (bob, root) = (&scene.bob, root(&scene.server).await);
+    let mut socket = bob.connect().await;
+    for (admin, expected) in [(false, "not_allowed"), (true, "null"), (false, "not_allowed")] {
+        root.patch(&format!("admin/users/{}", bob.id), json!({"admin": admin})).await.ok();
+        let answer = socket.ask("filters", json!({})).await;
+        assert_eq!(answer["error"]["code"].as_str().unwrap_or("null"), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_reported_message_is_judged_by_a_moderator_with_what_stood_around_it() {
     let scene = Scene::start().await;
     let (ann, bob) = (&scene.ann, &scene.bob);
