@@ -5,7 +5,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 
-use super::text::UserName;
+use super::text::{UserName, in_names};
 
 /// Mentions everybody in the room.
 pub const ROOM: &str = "room";
@@ -55,7 +55,7 @@ fn names_in(words: &str) -> impl Iterator<Item = UserName> {
             return None;
         }
         let rest = words.get(at + 1..)?;
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(rest.len());
+        let end = rest.find(|c: char| !in_names(c)).unwrap_or(rest.len());
         // A dot at the end is the sentence's.
         let name = rest.get(..end)?.trim_end_matches(['.', '-', '_']);
         UserName::parse_any(name).ok()
@@ -87,6 +87,7 @@ mod tests {
             ("@ @. @@x @_", &[]),
             ("<b>@ann</b>", &["ann"]),
             ("@мария 你好@李雷", &["мария", "李雷"]),
+            ("@हिन्दी, @ส้มโอ!", &["हिन्दी", "ส้มโอ"]),
         ];
         for (text, expected) in cases {
             assert_eq!(found(text), *expected, "{text}");

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::markup;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 use unicode_security::{GeneralSecurityProfile, skeleton};
 
 /// The name one logs in with and is found by. Letters of any script, digits, `.`, `-`, `_`; no spaces. Kept as typed, NFC.
@@ -32,11 +33,11 @@ impl UserName {
     pub fn parse_any(text: &str) -> Result<Self, Fault> {
         let name: String = text.trim().nfc().collect();
         let length = name.chars().count();
-        let allowed = |c: char| matches!(c, '.' | '-' | '_') || (c.is_alphanumeric() && c.identifier_allowed());
-        let edge = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let allowed = |c: char| in_names(c) && (c.is_ascii() || c.identifier_allowed());
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || is_combining_mark(c));
         let fits = (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&length)
             && name.chars().all(allowed)
-            && edge(name.chars().next())
+            && name.starts_with(char::is_alphanumeric)
             && edge(name.chars().next_back());
         if fits { Ok(Self(name)) } else { Err(Fault::NameInvalid) }
     }
@@ -52,6 +53,11 @@ impl UserName {
     pub fn key(&self) -> String {
         fold(&self.0)
     }
+}
+
+/// May stand in a name, as far as its sort tells. Marks are half of the letters of many scripts.
+pub(super) fn in_names(c: char) -> bool {
+    c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '.' | '-' | '_')
 }
 
 /// The form by which lists of names are ordered and searched: capitals do not matter.
@@ -91,13 +97,15 @@ macro_rules! line {
             /// The longest, in characters.
             pub const MAX_CHARS: usize = $max;
 
-            /// Trims, normalises to NFC and checks length and control characters.
+            /// Leaves out what only hides in a line, trims, normalises to NFC, and checks length and control characters.
             ///
             /// # Errors
             /// The fault named in the type's description.
             pub fn parse(text: &str) -> Result<Self, Fault> {
-                let text: String = text.trim().nfc().collect();
-                if !($min..=$max).contains(&text.chars().count()) || text.chars().any(forbidden_in_line) {
+                let kept: String = text.nfc().filter(|c| !hides_in_line(*c)).collect();
+                let text = kept.trim().to_owned();
+                let shows = $min == 0 || is_seen(&text);
+                if !shows || !($min..=$max).contains(&text.chars().count()) || text.chars().any(forbidden_in_line) {
                     return Err($fault);
                 }
                 Ok(Self(text))
@@ -168,7 +176,26 @@ pub(super) fn forbidden_in_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A message's text: kept exactly as sent, 1 byte to `max` bytes of UTF-8, not only white space, no NUL.
+/// Shows nothing and joins nothing: two lines that differ by it look alike, and no writing needs it in one line.
+const fn hides_in_line(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
+}
+
+/// Characters that show nothing by themselves, though some shape what stands beside them.
+pub(crate) const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}'
+    )
+}
+
+/// Is there anything to be seen in it?
+fn is_seen(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_unseen(c))
+}
+
+/// A message's text: kept exactly as sent, 1 byte to `max` bytes of UTF-8, something to be seen, no NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageText(String);
 
@@ -180,10 +207,10 @@ impl MessageText {
     pub fn parse(text: String, max_bytes: usize) -> Result<Self, Fault> {
         if text.len() > max_bytes {
             Err(Fault::TextTooLong)
-        } else if text.chars().all(char::is_whitespace) {
-            Err(Fault::TextEmpty)
         } else if text.contains('\0') {
             Err(Fault::BadRequest)
+        } else if !is_seen(&text) {
+            Err(Fault::TextEmpty)
         } else {
             Ok(Self(text))
         }
@@ -235,14 +262,14 @@ mod tests {
 
     #[test]
     fn user_name_with_space_control_or_bad_edge_is_refused() {
-        for bad in ["a", "a b", "a\u{202e}b", ".ab", "ab-", "", "a\nb", &"x".repeat(33)] {
+        for bad in ["a", "a b", "a\u{202e}b", ".ab", "ab-", "", "a\nb", "\u{94d}ab", "a\u{200d}b", &"x".repeat(33)] {
             assert_eq!(UserName::parse(bad), Err(Fault::NameInvalid), "{bad:?}");
         }
     }
 
     #[test]
     fn names_of_any_script_are_accepted() {
-        for good in ["Zoë", "Ольга", "山田太郎", "o.k-a_y2"] {
+        for good in ["Zoë", "Ольга", "山田太郎", "o.k-a_y2", "हिन्दी", "ส้มโอ", "தமிழ்"] {
             assert!(UserName::parse(good).is_ok(), "{good}");
         }
     }
@@ -251,6 +278,21 @@ mod tests {
     fn display_name_cannot_turn_text_around() {
         assert_eq!(DisplayName::parse("a\u{202e}b"), Err(Fault::NameInvalid));
         assert_eq!(DisplayName::parse("  Ann Lee ").unwrap().as_str(), "Ann Lee");
+    }
+
+    #[test]
+    fn what_is_not_seen_makes_no_other_name_and_no_name_by_itself() {
+        assert_eq!(DisplayName::parse("\u{feff}Ann\u{200b}\u{200f} \u{2060}").unwrap().as_str(), "Ann");
+        for nothing in ["\u{200b}", "\u{200d}\u{fe0f}", "\u{3164}", "\u{2800} \u{2800}"] {
+            assert_eq!(RoomName::parse(nothing), Err(Fault::NameInvalid), "{nothing:?}");
+            assert_eq!(MessageText::parse(nothing.into(), 100), Err(Fault::TextEmpty), "{nothing:?}");
+        }
+        // Joined letters and a family of emoji need what joins them.
+        for joined in ["می\u{200c}خواهم", "👩\u{200d}👧 \u{2764}\u{fe0f}"] {
+            assert_eq!(DisplayName::parse(joined).unwrap().as_str(), joined);
+            assert_eq!(MessageText::parse(joined.into(), 100).unwrap().as_str(), joined);
+        }
+        assert_eq!(Topic::parse("\u{200b}").unwrap().as_str(), "");
     }
 
     #[test]

@@ -302,7 +302,7 @@ async fn who_is_suspect_for_what_they_say_of_themselves_is_reported_to_administr
     let reports = root.get("reports?state=open").await.ok();
     let of = |report: &Value| [&report["user"], &report["reason"], &report["text"], &report["reporter"]].map(Value::clone);
     let found: Vec<_> = reports["items"].as_array().unwrap().iter().map(of).collect();
-    let expected = [(json!(ann.id), "odd\nan odd one"), (bob, "odd\nOdd Bob")];
+    let expected = [(json!(ann.id), "odd\nan odd one\nodd\nodder, and odd"), (bob, "odd\nOdd Bob")];
     assert_eq!(found, expected.map(|(user, text)| [user, json!("filter"), json!(text), Value::Null]));
 }
 
