@@ -108,11 +108,15 @@ fn named(at: &Standing<'_>) -> Result<(), Fault> {
     }
 }
 
+/// Administrators are above all but owners in what everybody can find.
+fn administers(at: &Standing<'_>) -> bool {
+    at.admin && at.room.kind == RoomKind::Public
+}
+
 fn require(at: &Standing<'_>, least: Role) -> Result<(), Fault> {
-    let administers = at.admin && at.room.kind == RoomKind::Public;
     match role(at.actor) {
         Some(role) if role >= least => Ok(()),
-        _ if administers && least > Role::Member => Ok(()),
+        _ if administers(at) && least > Role::Member => Ok(()),
         Some(_) => Err(Fault::NotAllowed),
         None => match state(at.actor) {
             Some(MemberState::Banned) => Err(Fault::Banned),
@@ -128,7 +132,8 @@ fn require_over(at: &Standing<'_>) -> Result<(), Fault> {
     named(at)?;
     require(at, Role::Moderator)?;
     let own = at.actor.zip(at.subject).is_some_and(|(actor, subject)| actor.user == subject.user);
-    let power = role(at.actor).unwrap_or(Role::Owner);
+    // An administrator who has joined has no less power than one who has not.
+    let power = role(at.actor).filter(|_| !administers(at)).unwrap_or(Role::Owner);
     match role(at.subject) {
         _ if own => Err(Fault::NotAllowed),
         Some(other) if other >= power => Err(Fault::NotAllowed),
@@ -304,6 +309,23 @@ mod tests {
         assert_eq!(decide(Role::Owner, Some((Joined, Role::Moderator)), kick), Ok(true));
         assert_eq!(decide(Role::Owner, Some((Joined, Role::Owner)), kick), Err(Fault::NotAllowed));
         assert_eq!(decide(Role::Owner, Some((MemberState::Left, Role::Member)), kick), Ok(false));
+    }
+
+    #[test]
+    fn an_administrator_has_the_same_power_in_a_public_room_whether_they_joined_it_or_not() {
+        use MemberState::Joined;
+        let room = room(RoomKind::Public);
+        let inside = person(&room, Joined, Role::Member);
+        for actor in [None, Some(&inside)] {
+            for (role, expected) in [(Role::Moderator, Ok(true)), (Role::Owner, Err(Fault::NotAllowed))] {
+                let subject = person(&room, Joined, role);
+                let kick = RoomChange::Kick { user: subject.user, reason: None };
+                let at = Standing { room: &room, actor, admin: true, subject: Some(&subject), owners: 1, now: NOW };
+                assert_eq!(decide_change(&at, &kick), expected, "{role:?}, joined: {}", actor.is_some());
+                let plain = Standing { admin: false, ..at };
+                assert!(decide_change(&plain, &kick).is_err());
+            }
+        }
     }
 
     #[test]

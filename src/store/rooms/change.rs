@@ -3,12 +3,12 @@
 use super::deed;
 use super::ending;
 use super::plan::Plan;
-use super::write::{count, lock_room, members_of, rooms_of, within, write};
+use super::write::{count, lock_room, members_of, owners_of, rooms_of, within, write};
 use super::{Changed, RoomLimits};
 use crate::domain::fault::Fault;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{RoomId, UserId};
-use crate::domain::member::{MemberState, Role};
+use crate::domain::member::MemberState;
 use crate::domain::report::Judged;
 use crate::domain::room::{Room, RoomChange, RoomKind};
 use crate::domain::time::Timestamp;
@@ -68,8 +68,9 @@ impl ChangeRoom {
         let rows = members_of(db, self.room, &people).await?;
         let row = |user: UserId| rows.iter().find(|row| row.user == user);
         let (actor, subject) = (row(self.actor.user), subject.and_then(row));
-        let owners = count(db, self.room, MemberState::Joined, Some(Role::Owner)).await?;
-        let standing = Standing { room: &room, actor, admin: self.actor.admin, subject, owners, now: self.now };
+        let owners = owners_of(db, self.room).await?;
+        let (admin, now) = (self.actor.admin, self.now);
+        let standing = Standing { room: &room, actor, admin, subject, owners: owners.len() as u64, now };
         let decided = policy::decide_change(&standing, &self.change);
         if decided != Ok(false) {
             self.require_link(db).await?;
@@ -92,7 +93,7 @@ impl ChangeRoom {
             Filtering::OtherChange => None,
         };
         let mut plan = Plan::new(room, self.actor.user, self.now);
-        plan.carry_out(&self.change, actor, subject);
+        plan.carry_out(&self.change, actor, subject, &owners);
         let suspect = suspicion.as_ref().map(|_| self.actor.user);
         let people = Locked::take(db, plan.members.iter().map(|member| member.user).chain(suspect)).await?;
         report(db, self.actor.user, suspicion.as_ref(), self.now).await?;
@@ -167,13 +168,13 @@ impl ChangeRoom {
             RoomChange::Invite { user } => {
                 people.require(*user)?;
                 policy::may_invite(&relations::contact(db, self.actor.user, *user).await?)?;
-                let invited = count(db, self.room, MemberState::Invited, None).await?;
+                let invited = count(db, self.room, MemberState::Invited).await?;
                 if plan.room.kind == RoomKind::Group {
                     within(plan.room.member_count + invited, limits.group_members_max)?;
                 }
                 within(invited, limits.invites_per_room)
             }
-            RoomChange::Ban { .. } => within(count(db, self.room, MemberState::Banned, None).await?, limits.bans_per_room),
+            RoomChange::Ban { .. } => within(count(db, self.room, MemberState::Banned).await?, limits.bans_per_room),
             RoomChange::Transfer { user, .. } => within(rooms_of(db, *user, true).await?, limits.rooms_owned_per_user),
             _ => Ok(()),
         }

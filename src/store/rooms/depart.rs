@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Changed;
 use super::plan::Plan;
-use super::write::{count, lock_room, members_of, write};
+use super::write::{lock_room, members_of, owners_of, write};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState, Role};
@@ -17,7 +17,7 @@ use crate::store::error::StoreError;
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
 use crate::store::rows::MemberRow;
-use crate::store::schema::members;
+use crate::store::schema::{members, users};
 
 /// Ends a person's membership or invitation, whatever the policy says of leaving: the account is being deleted. If they were the
 /// last owner, the moderator who has been there longest becomes owner, else the member who has.
@@ -53,9 +53,9 @@ impl Depart {
         };
         let mut plan = Plan::new(room, self.user, self.now);
         let owned = row.is_joined() && row.role == Role::Owner;
-        let last = owned && count(db, self.room, MemberState::Joined, Some(Role::Owner)).await? <= 1;
+        let last = owned && owners_of(db, self.room).await?.len() <= 1;
         if last && let Some(heir) = heir(db, self.room).await? {
-            plan.transfer(heir.user, None, Some(&heir));
+            plan.transfer(heir.user, &[], Some(&heir));
         }
         plan.put(self.user, Some(&row), MemberState::Left, line, None);
         let people = Locked::take(db, plan.members.iter().map(|member| member.user)).await?;
@@ -63,13 +63,15 @@ impl Depart {
     }
 }
 
-/// Codes of roles go from the highest down, so the first by role and time of joining is the one.
+/// Codes of roles go from the highest down, so the first by role and time of joining is the one; of those whose account is disabled only if there
+/// is nobody else.
 async fn heir(db: &mut Db, room: RoomId) -> Result<Option<Member>, StoreError> {
     let query = members::table
+        .inner_join(users::table.on(users::id.eq(members::user)))
         .filter(members::room.eq(Id::from(room)))
         .filter(members::state.eq(MemberState::Joined.code()))
         .filter(members::role.ne(Role::Owner.code()))
-        .order((members::role, members::joined_revision, members::user))
+        .order((users::disabled, members::role, members::joined_revision, members::user))
         .select(members::all_columns);
     let row: Option<MemberRow> = each!(db, |c| query.first(c).await.optional())?;
     row.map(Member::try_from).transpose()

@@ -30,7 +30,7 @@ impl Plan {
     }
 
     /// Carries out what [`crate::policy::decide_change`] has allowed. Links are not rows of the room: nothing is planned for them.
-    pub fn carry_out(&mut self, change: &RoomChange, actor: Option<&Member>, subject: Option<&Member>) {
+    pub fn carry_out(&mut self, change: &RoomChange, actor: Option<&Member>, subject: Option<&Member>, owners: &[Member]) {
         let text = |reason: &Option<crate::domain::text::Reason>| reason.as_ref().map(|reason| reason.as_str().to_owned());
         match change {
             RoomChange::Join | RoomChange::JoinByLink { .. } => self.join(self.actor, actor),
@@ -50,7 +50,7 @@ impl Plan {
             }
             RoomChange::Unsilence { user, .. } => self.silence(*user, subject, None, NoticeKind::Unsilenced, None),
             RoomChange::SetRole { user, role, .. } => self.set_role(*user, subject, *role, NoticeKind::RoleChanged),
-            RoomChange::Transfer { user, .. } => self.transfer(*user, actor, subject),
+            RoomChange::Transfer { user, .. } => self.transfer(*user, owners, subject),
             RoomChange::Settings(settings) => self.settings(settings),
             RoomChange::Delete { .. } => self.delete(),
             RoomChange::AddFilter { .. } | RoomChange::RemoveFilter { .. } => self.filters(),
@@ -149,15 +149,16 @@ impl Plan {
         self.members.push(Member { role, revision, changed_at: self.now, ..old.clone() });
     }
 
-    /// One revision for both: nobody ever sees the room without an owner, or with one too many.
-    pub fn transfer(&mut self, user: UserId, giver: Option<&Member>, taker: Option<&Member>) {
+    /// One revision for all of them: nobody ever sees the room without an owner, or with one too many.
+    pub fn transfer(&mut self, user: UserId, givers: &[Member], taker: Option<&Member>) {
         let Some(taker) = taker else { return };
         let revision = self.step(NoticeKind::Transferred, Some(user), None);
         self.room.policy_revision = revision;
         // Nobody is above an owner who could end a silence.
         let owner = Member { role: Role::Owner, silenced_until: None, revision, changed_at: self.now, ..taker.clone() };
         self.members.push(owner);
-        if let Some(giver) = giver.filter(|giver| giver.is_joined() && giver.role == Role::Owner) {
+        // Whoever asked for it: an administrator gives away what is not theirs.
+        for giver in givers.iter().filter(|giver| giver.user != user) {
             self.members.push(Member { role: Role::Moderator, revision, changed_at: self.now, ..giver.clone() });
         }
     }

@@ -6,9 +6,11 @@ use crate::domain::message::{Item, NoticeKind};
 use crate::domain::order::Seq;
 use crate::domain::room::{HistoryRule, RoomChange, RoomSettings};
 use crate::domain::text::{RoomName, Topic};
+use crate::domain::user::Actor;
 use crate::store::StoreError;
 use crate::store::members;
-use crate::store::testing::{TestStore, limits, noon, post, run};
+use crate::store::testing::{TestStore, actor, limits, noon, post, run};
+use crate::store::users::changes::Administer;
 use chrono::Duration;
 use std::collections::BTreeSet;
 
@@ -282,6 +284,17 @@ async fn room_of_a_deleted_account_gets_another_owner() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_disabled_inherits_no_room_while_there_is_another() {
+    let test = TestStore::open().await;
+    let [ann, bob, eve] = test.people().await;
+    let room = test.room(RoomKind::Private, HistoryRule::All, ann, &[bob, eve]).await;
+    test.change(ann, room, RoomChange::SetRole { user: eve, role: Role::Moderator, reason: None }).await.unwrap();
+    test.run(Administer { user: eve, disabled: Some(true), admin: None, by: None, reason: None, now: noon() }).await.unwrap();
+    test.run(Depart { user: ann, room, now: noon() }).await.unwrap();
+    assert_eq!(row(&test, room, bob).await.role, Role::Owner);
+}
+
+#[tokio::test]
 async fn transfer_and_deletion_asked_again_are_already_so() {
     let test = TestStore::open().await;
     let [ann, bob] = test.people().await;
@@ -293,6 +306,18 @@ async fn transfer_and_deletion_asked_again_are_already_so() {
     assert!(test.change(bob, room, RoomChange::Delete { reason: None }).await.unwrap().room.deleted);
     assert_eq!(test.change(bob, room, RoomChange::Delete { reason: None }).await.unwrap().changes, None);
     assert_eq!(refused(test.change(ann, room, RoomChange::Leave).await), Fault::NotFound);
+}
+
+#[tokio::test]
+async fn a_room_that_an_administrator_gives_away_has_one_owner() {
+    let test = TestStore::open().await;
+    let [ann, bob, root] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    let change = RoomChange::Transfer { user: bob, reason: None };
+    let admin = Actor { admin: true, ..actor(root) };
+    let give = ChangeRoom { actor: admin, room, change, now: noon(), limits: limits(), judged: (Ok(()), None) };
+    assert!(test.run(give).await.unwrap().changes.is_some());
+    assert_eq!((row(&test, room, bob).await.role, row(&test, room, ann).await.role), (Role::Owner, Role::Moderator));
 }
 
 #[tokio::test]

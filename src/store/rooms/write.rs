@@ -37,16 +37,21 @@ pub async fn members_of(db: &mut Db, room: RoomId, users: &[UserId]) -> Result<V
     rows.into_iter().map(Member::try_from).collect()
 }
 
-/// How many people of a locked room are in this state, of this role if one is given.
-pub async fn count(db: &mut Db, room: RoomId, state: MemberState, role: Option<Role>) -> Result<u64, StoreError> {
+/// The owners of a locked room who have joined: one, unless it is a direct or group room.
+pub async fn owners_of(db: &mut Db, room: RoomId) -> Result<Vec<Member>, StoreError> {
+    let query = members::table
+        .filter(members::room.eq(Id::from(room)))
+        .filter(members::state.eq(MemberState::Joined.code()))
+        .filter(members::role.eq(Role::Owner.code()))
+        .select(members::all_columns);
+    let rows: Vec<MemberRow> = each!(db, |c| query.load(c).await)?;
+    rows.into_iter().map(Member::try_from).collect()
+}
+
+/// How many people of a locked room are in this state.
+pub async fn count(db: &mut Db, room: RoomId, state: MemberState) -> Result<u64, StoreError> {
     let query = members::table.filter(members::room.eq(Id::from(room))).filter(members::state.eq(state.code())).count();
-    let count: i64 = match role {
-        None => each!(db, |c| query.get_result(c).await)?,
-        Some(role) => {
-            let query = query.filter(members::role.eq(role.code()));
-            each!(db, |c| query.get_result(c).await)?
-        }
-    };
+    let count: i64 = each!(db, |c| query.get_result(c).await)?;
     number(count)
 }
 
