@@ -10,7 +10,7 @@ use crate::domain::ids::{RoomId, UserId};
 use crate::domain::member::{Member, MemberState};
 use crate::domain::message::{Changes, Item};
 use crate::domain::order::{Revision, Seq};
-use crate::policy::{Hidden, seen_item};
+use crate::policy::{Hidden, Sight, seen_item};
 use crate::protocol::v1::push::Push;
 use bytes::Bytes;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -100,14 +100,15 @@ impl Envelope {
         &self.people
     }
 
-    /// Whether somebody who sees messages from `from_seq` on, and not these people, may see all of it.
+    /// Whether somebody who sees so much, and not these people, may see all of it.
     #[must_use]
-    pub fn is_open_to(&self, from_seq: Seq, hidden: &Hidden) -> bool {
-        self.is_open_from(from_seq) && (hidden.is_nobody() || hidden.among(&self.people).next().is_none())
+    pub fn is_open_to(&self, sight: Sight, hidden: &Hidden) -> bool {
+        self.is_open_from(sight) && (hidden.is_nobody() || hidden.among(&self.people).next().is_none())
     }
 
-    fn is_open_from(&self, from_seq: Seq) -> bool {
-        self.lowest.is_none_or(|lowest| lowest >= from_seq)
+    fn is_open_from(&self, sight: Sight) -> bool {
+        // One that fills a gap may reach further back than the person is there.
+        self.lowest.is_none_or(|lowest| lowest >= sight.from_seq) && self.from().next() >= sight.first_line()
     }
 
     /// The frame everybody shares who may see all of it.
@@ -116,28 +117,31 @@ impl Envelope {
         self.frame.get_or_init(|| frame::text(&Push::Changes((&self.changes).into()))).clone()
     }
 
-    /// The frame for somebody who sees messages from `from_seq` on, and not these people: the same revisions, without the messages before,
+    /// The frame for somebody who sees so much, and not these people: the same revisions, without the messages and lines before,
     /// and with a stub for what has these people's words. It is shared by all who hide the same of them.
     #[must_use]
-    pub fn frame_for(&self, from_seq: Seq, hidden: &Hidden) -> Bytes {
-        if self.is_open_to(from_seq, hidden) {
+    pub fn frame_for(&self, sight: Sight, hidden: &Hidden) -> Bytes {
+        if self.is_open_to(sight, hidden) {
             return self.frame();
         }
-        if !self.is_open_from(from_seq) {
-            return self.encode_for(from_seq, hidden);
+        if !self.is_open_from(sight) {
+            return self.encode_for(sight, hidden);
         }
         let whom: Vec<UserId> = hidden.among(&self.people).collect();
         let mut stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, frame)) = stubs.iter().find(|(known, _)| *known == whom) {
             return frame.clone();
         }
-        let frame = self.encode_for(from_seq, hidden);
+        let frame = self.encode_for(sight, hidden);
         stubs.push((whom, frame.clone()));
         frame
     }
 
-    fn encode_for(&self, from_seq: Seq, hidden: &Hidden) -> Bytes {
-        let seen = |item: &&Item| item.seq().is_none_or(|seq| seq >= from_seq);
+    fn encode_for(&self, sight: Sight, hidden: &Hidden) -> Bytes {
+        let seen = |item: &&Item| match item {
+            Item::Notice(line) => line.revision >= sight.first_line(),
+            item => item.seq().is_none_or(|seq| seq >= sight.from_seq),
+        };
         let items = self.changes.items.iter().filter(seen).cloned();
         let items = items.filter_map(|item| seen_item(item, hidden)).collect();
         frame::text(&Push::Changes((&Changes { items, ..self.changes_without_items() }).into()))

@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use super::state::Seat;
 use super::tail::Tail;
 use crate::domain::order::{Revision, Seq};
-use crate::policy::Hidden;
+use crate::policy::{Hidden, Sight};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -47,13 +47,18 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
+    /// How much of the room the person sees.
+    pub(super) const fn sight(&self) -> Sight {
+        Sight { from_seq: self.from_seq, joined_revision: self.joined }
+    }
+
     /// What an envelope is to it, where it is live and does not have it yet.
     fn next(&mut self, envelope: &Envelope) -> Option<Bytes> {
         if self.at >= envelope.to() {
             return None;
         }
         self.at = envelope.to();
-        self.live.then(|| envelope.frame_for(self.from_seq, &self.hidden))
+        self.live.then(|| envelope.frame_for(self.sight(), &self.hidden))
     }
 }
 

@@ -181,7 +181,7 @@ impl State {
         for envelope in feed.tail.iter() {
             // Each begins where the one before it ended: one that reaches further back may show what a page hides (I7).
             if envelope.from() == to && subscription.outbox.waiting_bytes() < space {
-                count += usize::from(subscription.outbox.push(envelope.frame_for(subscription.from_seq, &subscription.hidden)));
+                count += usize::from(subscription.outbox.push(envelope.frame_for(subscription.sight(), &subscription.hidden)));
                 to = envelope.to();
             }
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::member::{Member, MemberState, Role};
-use crate::domain::message::{Changes, Item, Message};
+use crate::domain::message::{Changes, Item, Message, Notice, NoticeKind};
 use crate::domain::time::Timestamp;
 use proptest::prelude::*;
 
@@ -10,6 +10,9 @@ use proptest::prelude::*;
 mod crowd;
 #[path = "tail_tests.rs"]
 mod tail;
+
+/// Of somebody who sees a room from its beginning on.
+const ALL: Sight = Sight { from_seq: Seq::ZERO, joined_revision: Revision(1) };
 
 struct Bench {
     state: State,
@@ -321,10 +324,37 @@ fn what_lies_before_the_sight_is_left_out_and_the_revision_is_not() {
     assert_eq!(bench.state.caught_up(ann.seat, bench.room, Revision(4)), CaughtUp::Live);
     let envelope =
         Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![message(bench.room, 5)] });
-    let frame = String::from_utf8_lossy(&envelope.frame_for(Seq(100), &Hidden::default())).into_owned();
+    let frame = String::from_utf8_lossy(&envelope.frame_for(sight, &Hidden::default())).into_owned();
     assert!(frame.contains(r#""items":[]"#) && !frame.contains("text 5"), "{frame}");
     bench.state.append(&Arc::new(envelope));
     assert_eq!(received(&ann.outbox), [(4, 5)]);
+}
+
+#[test]
+fn of_what_fills_a_gap_who_sees_nothing_from_before_they_came_gets_the_lines_since_then() {
+    let room = RoomId::generate();
+    let line = |revision: u64| {
+        let (revision, text) = (Revision(revision), Some(format!("noise {revision}")));
+        let (actor, created_at) = (UserId::generate(), chrono::DateTime::UNIX_EPOCH);
+        Item::Notice(Notice {
+            room,
+            revision,
+            after_seq: Seq(3),
+            kind: NoticeKind::Kicked,
+            actor,
+            subject: None,
+            text,
+            created_at,
+        })
+    };
+    let envelope = Envelope::new(Changes { room, from: Revision(4), to: Revision(7), items: (5..=7).map(line).collect() });
+    let shown = |sight: Sight| {
+        let frame = String::from_utf8_lossy(&envelope.frame_for(sight, &Hidden::default())).into_owned();
+        (5..=7).filter(|revision| frame.contains(&format!("noise {revision}"))).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(Sight { from_seq: Seq(4), joined_revision: Revision(6) }), [6, 7]);
+    assert_eq!(shown(Sight { from_seq: Seq(4), joined_revision: Revision(5) }), [5, 6, 7]);
+    assert_eq!(shown(ALL), [5, 6, 7]);
 }
 
 #[test]
@@ -340,10 +370,10 @@ fn who_blocks_the_author_gets_a_stub_that_all_who_do_share_and_no_gap() {
     bench.state.hide(ann.seat, &hidden);
     bench.state.hide(eve.seat, &Hidden::of(vec![author]));
     let envelope = Envelope::new(Changes { room: bench.room, from: Revision(4), to: Revision(5), items: vec![said.clone()] });
-    let stub = envelope.frame_for(Seq::ZERO, &hidden);
+    let stub = envelope.frame_for(ALL, &hidden);
     let text = String::from_utf8_lossy(&stub).into_owned();
     assert!(text.contains(r#""hidden":true"#) && !text.contains("text 5"), "{text}");
-    let other = envelope.frame_for(Seq::ZERO, &Hidden::of(vec![author]));
+    let other = envelope.frame_for(ALL, &Hidden::of(vec![author]));
     assert_eq!(stub.as_ptr(), other.as_ptr(), "who hides the same people shares the bytes");
     assert_eq!(bench.state.append(&Arc::new(envelope)), Appended::To { count: 3, unused: None });
     let shown = |person: &Person| String::from_utf8_lossy(&wire(&person.outbox)).contains("text 5");

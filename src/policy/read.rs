@@ -14,6 +14,15 @@ pub struct Sight {
     pub joined_revision: Revision,
 }
 
+impl Sight {
+    /// The revision of the first timeline line within it: who sees messages only since joining sees lines only since then, also where no message
+    /// had been posted yet.
+    #[must_use]
+    pub fn first_line(self) -> Revision {
+        if self.from_seq > Seq::ZERO { self.joined_revision } else { Revision::ZERO }
+    }
+}
+
 /// May this person read messages, members and changes of the room?
 ///
 /// # Errors
