@@ -85,7 +85,8 @@ impl<W> Gathering<W> {
             person.not_before = now;
             return Some(now);
         }
-        (person.gathered.waiting.len() == 1 && !person.writing).then_some(person.not_before.max(now))
+        let next = if self.hurried { now } else { person.not_before.max(now) };
+        (person.gathered.waiting.len() == 1 && !person.writing).then_some(next)
     }
 
     /// What is due of this person; they count as writing from here on.
@@ -239,6 +240,9 @@ mod tests {
         assert!(gathering.take(ann, now).is_some());
         assert_eq!(gathering.written(bob, now), Some(now));
         assert_eq!(gathering.put_off(bob, now), None);
+        assert!(gathering.take(bob, now).is_some());
+        gathering.written(bob, now - PAUSE);
+        assert_eq!(gathering.add(bob, Report::Everything, (), now), Some(now), "what comes later neither");
     }
 
     #[test]
