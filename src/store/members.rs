@@ -166,12 +166,14 @@ pub(super) async fn memberships(
 }
 
 async fn people_of(db: &mut Db, but: UserId, of: &[Id]) -> Result<HashMap<Id, Vec<User>>, StoreError> {
-    // In a direct room the other one is named even when gone: who else should the room be called after?
+    // In a direct room the other one is named even when gone: who else should the room be called after? A group is called after who is there.
     let query = members::table
         .inner_join(users::table.on(users::id.eq(members::user)))
         .filter(members::room.eq_any(of))
         .filter(members::user.ne(Id::from(but)))
+        .inner_join(rooms::table.on(rooms::id.eq(members::room)))
         .filter(members::state.ne(MemberState::Banned.code()))
+        .filter(members::state.ne(MemberState::Left.code()).or(rooms::kind.eq(RoomKind::Direct.code())))
         .order((members::room, members::user))
         .select((members::room, PERSON));
     let rows: Vec<(Id, UserRow)> = each!(db, |c| query.load(c).await)?;

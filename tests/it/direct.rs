@@ -110,6 +110,25 @@ async fn nobody_writes_to_themselves_or_to_nobody_and_a_direct_room_is_nobody_el
 }
 
 #[tokio::test]
+async fn a_group_names_those_who_are_in_it_or_asked_to_be() {
+    let server = Server::start().await;
+    let mut people = Vec::new();
+    for name in ["ann", "bob", "cem", "dan"] {
+        people.push(Person::register(&server, name).await);
+    }
+    let [ann, bob, cem, dan] = &people[..] else { panic!("four") };
+    let group = ann.post("groups", json!({"users": [bob.id, cem.id]})).await.ok();
+    let group = group["id"].as_str().expect("a room");
+    ann.put(&format!("rooms/{group}/invitations/{}", dan.id), json!({})).await.ok();
+    bob.delete(&format!("rooms/{group}/members/me")).await.ok();
+    let mine = ann.get("me/rooms").await.ok();
+    let mut named: Vec<&str> =
+        mine["items"][0]["people"].as_array().expect("people").iter().filter_map(|person| person["name"].as_str()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["cem", "dan"]);
+}
+
+#[tokio::test]
 async fn each_group_is_a_new_one_and_all_are_in_it() {
     let server = Server::start_with(&[("limits.group_members_max", "4")]).await;
     let (ann, bob) = (Person::register(&server, "ann").await, Person::register(&server, "bob").await);
