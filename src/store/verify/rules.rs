@@ -62,7 +62,7 @@ pub const RULES: &[Rule] = &[
         "head_missing",
         "the newest revision is nobody's",
         "SELECT r.id AS room_id, NULL AS user_id, r.head AS number FROM rooms r WHERE NOT (r.deleted AND r.settings_revision = r.head) \
-         AND NOT (r.kind = 2 AND r.policy_revision = r.head) \
+         AND NOT (r.kind = 2 AND r.policy_revision = r.head) AND r.filters_revision <> r.head \
          AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.room = r.id AND m.revision = r.head) \
          AND NOT EXISTS (SELECT 1 FROM members x WHERE x.room = r.id AND x.revision = r.head) \
          AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = r.head) {changed}",
@@ -177,6 +177,7 @@ pub const RULES: &[Rule] = &[
         "settings_without_line",
         "the revision of the room's settings has no line in the timeline",
         "SELECT r.id AS room_id, NULL AS user_id, r.settings_revision AS number FROM rooms r WHERE NOT r.deleted \
+         AND r.filters_revision <> r.settings_revision \
          AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.room = r.id AND n.revision = r.settings_revision) {changed}",
     ),
     rooms(

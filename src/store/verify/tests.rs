@@ -5,6 +5,8 @@ use diesel_async::SimpleAsyncConnection;
 
 use super::*;
 use crate::config::Config;
+use crate::domain::filter::{FilterAction, FilterKind, FilterRule};
+use crate::domain::ids::FilterId;
 use crate::domain::relation::RelationChange;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::store::operation::{Operation, Reply};
@@ -65,6 +67,17 @@ async fn what_the_store_writes_keeps_every_rule() {
     let report = test.store.verify(None, &quiet()).await.unwrap();
     assert_eq!(report.breaches, []);
     assert_eq!((report.rooms, report.messages, report.rules), (3, 6, RULES.len()));
+}
+
+#[tokio::test]
+async fn a_room_whose_filters_changed_last_is_no_damage() {
+    let test = TestStore::open().await;
+    let (room, _, bob) = lively(&test).await;
+    let rule = FilterRule { kind: FilterKind::Word, pattern: "spam".to_owned(), action: FilterAction::Refuse };
+    test.change(bob, room, RoomChange::AddFilter { filter: FilterId::generate(), rule }).await.unwrap();
+    assert_eq!(rules_broken(&test, None).await, BTreeSet::new());
+    test.say(room, bob, &["5"]).await;
+    assert_eq!(rules_broken(&test, None).await, BTreeSet::new());
 }
 
 /// Each breach is planted alone, seen under its name, and taken back by a fresh store for the next.
