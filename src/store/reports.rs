@@ -118,6 +118,9 @@ pub struct MakeReport {
     pub now: Timestamp,
 }
 
+/// Bytes of what the server adds to a report of its own, one time after the other.
+const TEXT_BYTES_MAX: usize = 32_768;
+
 /// What reporting came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reported {
@@ -139,9 +142,12 @@ impl Operation for MakeReport {
             };
             // Under the lock of the room, or of the people.
             let key = open_key(self.reporter, self.target);
-            let query = reports::table.filter(reports::open_key.eq(&key)).select(reports::id);
-            let open: Option<Id> = each!(db, |c| query.first(c).await.optional())?;
-            if let Some(report) = open {
+            let query = reports::table.filter(reports::open_key.eq(&key)).select((reports::id, reports::text, reports::context));
+            let open: Option<(Id, Option<String>, String)> = each!(db, |c| query.first(c).await.optional())?;
+            if let Some((report, known, quoted)) = open {
+                if let Some(text) = self.and_more(known.as_deref(), &quoted, &context) {
+                    each!(db, |c| diesel::update(reports::table.find(report)).set(reports::text.eq(text)).execute(c).await)?;
+                }
                 return Ok(Reported { report: report.into(), is_new: false });
             }
             self.insert(db, subject, &context, key).await?;
@@ -151,6 +157,20 @@ impl Operation for MakeReport {
 }
 
 impl MakeReport {
+    /// What an open report of the server says from now on, if it does not say or quote it yet: it is suspect anew, and what it was reported for may be
+    /// changed or deleted before anybody looks. Only so much: who is reported again and again is looked at for the beginning.
+    fn and_more(&self, known: Option<&str>, quoted: &str, context: &[Line]) -> Option<String> {
+        let said = match (self.reporter, self.target) {
+            (Some(_), _) => return None,
+            (None, ReportTarget::Message { seq, .. }) => &context.iter().find(|line| line.seq == seq.0)?.text,
+            (None, ReportTarget::Person(_)) => self.text.as_ref()?,
+        };
+        let lines: Vec<Line> = serde_json::from_str(quoted).unwrap_or_default();
+        let is_known = known.is_some_and(|known| known.contains(said)) || lines.iter().any(|line| line.text == *said);
+        let text = [known.unwrap_or_default(), said.as_str()].join("\n");
+        (!is_known && text.len() <= TEXT_BYTES_MAX).then_some(text)
+    }
+
     /// The message's author, and what stands around it.
     async fn message(&self, db: &mut Db, room: RoomId, seq: Seq) -> Result<(UserId, Vec<Line>), StoreError> {
         let found = lock_room(db, room).await?.ok_or(Fault::NotFound)?;

@@ -38,6 +38,28 @@ async fn a_report_keeps_what_the_reporter_saw_and_is_made_once() {
 }
 
 #[tokio::test]
+async fn what_is_suspect_again_before_anybody_looked_is_added_to_the_report_of_the_server_and_to_no_other() {
+    let at = TestStore::open().await;
+    let [ann, bob] = at.people().await;
+    at.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    let say =
+        |reporter: Option<UserId>, text: String| MakeReport { text: Some(text), ..report(reporter, ReportTarget::Person(ann)) };
+    let first = at.run(say(None, "odd\nAn odd name".to_owned())).await.unwrap();
+    at.run(say(Some(bob), "look".to_owned())).await.unwrap();
+    for more in ["An odd name", "odd\nA worse one", "odd\nA worse one"] {
+        let again = at.run(say(None, more.to_owned())).await.unwrap();
+        assert_eq!(again, Reported { report: first.report, is_new: false });
+        at.run(say(Some(bob), more.to_owned())).await.unwrap();
+    }
+    at.run(say(None, "x".repeat(TEXT_BYTES_MAX))).await.unwrap();
+    let admin = Actor { admin: true, ..actor(bob) };
+    let found = queue(&at, admin, Wanted::default()).await;
+    let texts: Vec<_> = found.iter().map(|report| (report.reporter, report.text.as_deref().unwrap())).collect();
+    assert_eq!(texts.len(), 2);
+    assert!(texts.contains(&(None, "odd\nAn odd name\nodd\nA worse one")) && texts.contains(&(Some(bob), "look")), "{texts:?}");
+}
+
+#[tokio::test]
 async fn only_who_may_read_reports_a_message_and_who_shares_a_room_a_person() {
     let at = TestStore::open().await;
     let [ann, bob, eve] = at.people().await;
