@@ -240,7 +240,7 @@ pub async fn notices(
 
 /// Read one message
 #[utoipa::path(get, path = "/api/v1/rooms/{room}/messages/{seq}", tag = "messages", params(("room" = RoomId, Path), ("seq" = u64, Path)),
-    responses((status = 200, body = item::Message)))]
+    responses((status = 200, body = item::Shown)))]
 pub async fn get(parts: web::Data<Parts>, caller: Caller, path: web::Path<(RoomId, Seq)>) -> Result<HttpResponse, Problem> {
     let (room, seq) = path.into_inner();
     let (_, view) = view(&parts, caller.0, room).await?;
