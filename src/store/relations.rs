@@ -338,8 +338,6 @@ pub(super) async fn changed(
     if fetches {
         rows.extend(overtaken_blocks(db, user, (from, to), limit).await?);
         rows.sort_by_key(|row| row.stream_revision);
-        // The two were not read at the same moment: what was decided in between may have made a block of the first be one of the second, too.
-        rows.dedup_by_key(|row| row.stream_revision);
     }
     let (mut items, mut left) = (Vec::with_capacity(rows.len()), rooms_max);
     for row in rows {

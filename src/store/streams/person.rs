@@ -1,8 +1,8 @@
 //! Catch-up of a user stream: what is a person's own and changed since a revision, in pages (I7).
 //!
-//! *Invariant.* No two rows of a person lie at the same revision of their stream, so a page may end behind any of them, and whoever has
-//! found as many rows as there are revisions has found all.
+//! *Invariant.* No two rows of a person lie at the same revision of their stream, so a page may end behind any of them.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -17,8 +17,10 @@ use crate::store::columns::{Id, int};
 use crate::store::error::StoreError;
 use crate::store::members::memberships;
 use crate::store::rows::{MemberRow, RoomRow};
-use crate::store::schema::{members, rooms};
-use crate::store::{drafts, notifications, people, preferences, read_marks, relations};
+use crate::store::schema::{
+    drafts, members, notifications, preferences, read_marks, relations, room_preferences, rooms, thread_preferences, users,
+};
+use crate::store::{self, people};
 
 /// What changed in a user stream after `from`: at most `max`, unless one item alone is more. `to` is the head if that was all.
 ///
@@ -41,30 +43,50 @@ pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max: PageMa
     Ok(UserChanges { from, to, items })
 }
 
-/// Everything, as many of each kind as fit a page and one more. A live page mostly holds one row: what changes often is looked at first.
+/// Everything, as many of each kind as fit a page and one more. One statement finds the tables that have something: a live page has one row,
+/// and who comes for the first time has rows in few of them.
 async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: usize) -> Result<Vec<StreamItem>, StoreError> {
-    let revisions = to.0.saturating_sub(from.0);
+    macro_rules! any {
+        ($table:ident, $revision:ident) => {
+            exists($table::table.filter($table::user.eq(Id::from(user))).filter($table::$revision.gt(int(from.0))))
+        };
+    }
+    let profile = users::table.find(Id::from(user)).filter(users::profile_revision.gt(int(from.0)));
+    let query = diesel::select((
+        any!(members, stream_revision),
+        any!(read_marks, stream_revision),
+        any!(notifications, stream_revision),
+        any!(drafts, stream_revision),
+        any!(preferences, stream_revision),
+        any!(room_preferences, stream_revision),
+        any!(thread_preferences, stream_revision),
+        any!(relations, stream_revision),
+        exists(profile),
+    ));
+    type Found = (bool, bool, bool, bool, bool, bool, bool, bool, bool);
+    let (member, marks, notified, drafted, general, of_rooms, of_threads, related, profiled): Found =
+        each!(db, |c| query.get_result(c).await)?;
     let (span, limit) = ((from, to), Page::<StreamItem>::one_more(rows));
-    let mut items = standings(db, user, span, limit).await?;
-    let is_all = |items: &Vec<StreamItem>| items.len() as u64 >= revisions;
-    if !is_all(&items) {
-        items.extend(read_marks::changed(db, user, span, limit).await?);
+    let mut items = Vec::new();
+    if member {
+        items.extend(standings(db, user, span, limit).await?);
     }
-    if !is_all(&items) {
-        items.extend(notifications::changed(db, user, span, limit).await?);
+    if marks {
+        items.extend(store::read_marks::changed(db, user, span, limit).await?);
     }
-    if !is_all(&items) {
-        items.extend(drafts::changed(db, user, span, limit).await?);
+    if notified {
+        items.extend(store::notifications::changed(db, user, span, limit).await?);
     }
-    if !is_all(&items) {
-        items.extend(preferences::changed(db, user, span, limit).await?);
+    if drafted {
+        items.extend(store::drafts::changed(db, user, span, limit).await?);
     }
-    if !is_all(&items) {
-        items.extend(relations::changed(db, user, span, limit, rows).await?);
+    if general || of_rooms || of_threads {
+        items.extend(store::preferences::changed(db, user, span, limit).await?);
     }
-    if !is_all(&items)
-        && let Some(own) = people::profile_changed(db, user, from, to).await?
-    {
+    if related {
+        items.extend(store::relations::changed(db, user, span, limit, rows).await?);
+    }
+    if profiled && let Some(own) = people::profile_changed(db, user, from, to).await? {
         items.push(StreamItem::Profile(Box::new(own)));
     }
     Ok(items)
