@@ -66,7 +66,7 @@ impl TryFrom<NotificationRow> for Notification {
 }
 
 /// Of what a person was notified, the newest first, before a revision of their stream; without what was deleted, without people they
-/// block, and without what they may not read now: rooms they are out of, or that are gone. With `unread`, only what they have not read in its room.
+/// block. With `unread`, only what they have not read in its room and could read now: nothing of rooms they are out of, or that are gone.
 ///
 /// # Errors
 /// Those of the database.
@@ -93,7 +93,7 @@ pub async fn page(
         .filter(notifications::stream_revision.lt(before.map_or(i64::MAX, |before| int(before.0))))
         .filter(notifications::gone.eq(false))
         .filter(notifications::author.ne_all(hidden))
-        .filter(exists(seen))
+        .filter(exists(seen).or((!unread).into_sql::<Bool>()))
         .filter(not_read.or(Some(!unread).into_sql::<Nullable<Bool>>()))
         .order(notifications::stream_revision.desc())
         .limit(Page::<Notification>::one_more(limit))
