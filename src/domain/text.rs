@@ -37,6 +37,7 @@ impl UserName {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || is_combining_mark(c));
         let fits = (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&length)
             && name.chars().all(allowed)
+            && !piles_marks(&name)
             && name.starts_with(char::is_alphanumeric)
             && edge(name.chars().next_back());
         if fits { Ok(Self(name)) } else { Err(Fault::NameInvalid) }
@@ -58,6 +59,17 @@ impl UserName {
 /// May stand in a name, as far as its sort tells. Marks are half of the letters of many scripts.
 pub(super) fn in_names(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '.' | '-' | '_')
+}
+
+/// Whether marks are piled up, over or under the lines around the name: the same one twice, or more than four (UTS #39 §5.4).
+fn piles_marks(name: &str) -> bool {
+    let (mut last, mut run) = (None, 0);
+    name.chars().any(|c| {
+        let repeats = last == Some(c);
+        run = if is_combining_mark(c) { run + 1 } else { 0 };
+        last = Some(c);
+        run > 4 || (run > 0 && repeats)
+    })
 }
 
 /// The form by which lists of names are ordered and searched: capitals do not matter.
@@ -262,7 +274,20 @@ mod tests {
 
     #[test]
     fn user_name_with_space_control_or_bad_edge_is_refused() {
-        for bad in ["a", "a b", "a\u{202e}b", ".ab", "ab-", "", "a\nb", "\u{94d}ab", "a\u{200d}b", &"x".repeat(33)] {
+        for bad in [
+            "a",
+            "a b",
+            "a\u{202e}b",
+            ".ab",
+            "ab-",
+            "",
+            "a\nb",
+            "\u{94d}ab",
+            "a\u{200d}b",
+            "ส้้มโอ",
+            "a\u{301}\u{302}\u{303}\u{304}\u{308}\u{30c}b",
+            &"x".repeat(33),
+        ] {
             assert_eq!(UserName::parse(bad), Err(Fault::NameInvalid), "{bad:?}");
         }
     }
