@@ -53,16 +53,16 @@ impl Preparing {
         Ok(posts)
     }
 
-    /// Has posts to a room refused that their author may not make: nobody is asked about them. Whether one is a repeat is known under the lock
-    /// alone (I3), so they go on; what the room itself knows by then comes first.
+    /// Has the posts of a person to a room refused if they may not post there: nobody is asked about them. Whether one is a repeat is known under
+    /// the lock alone (I3), so they go on; what the room itself knows by then comes first.
     ///
     /// # Errors
     /// Those of the database.
     pub(super) async fn refuse(&self, room: RoomId, now: Timestamp, mut posts: Vec<Post>) -> Result<Vec<Post>, StoreError> {
+        let Some(author) = posts.first().map(|post| post.author) else { return Ok(posts) };
+        let found = self.store.read(move |db| Box::pin(async move { rooms::with_member(db, room, author).await })).await?;
+        let may = found.map_or(Err(Fault::NotFound), |(room, member)| policy::may_post(&room, member.as_ref(), now));
         for post in &mut posts {
-            let author = post.author;
-            let found = self.store.read(move |db| Box::pin(async move { rooms::with_member(db, room, author).await })).await?;
-            let may = found.map_or(Err(Fault::NotFound), |(room, member)| policy::may_post(&room, member.as_ref(), now));
             post.verdict = post.verdict.and(may);
         }
         Ok(posts)
