@@ -164,7 +164,7 @@ impl Hook {
         if !self.breaker(|breaker| breaker.may_ask(begun)) {
             return Err("left_alone");
         }
-        let answer = tokio::time::timeout_at(until.into(), self.ask(question)).await.unwrap_or(Err("late"));
+        let answer = tokio::time::timeout_at(until, self.ask(question)).await.unwrap_or(Err("late"));
         metrics::histogram!(names::FILTER_HOOK_SECONDS).record(begun.elapsed());
         let left_alone = self.breaker(|breaker| {
             let before = breaker.is_open();
