@@ -277,7 +277,7 @@ pub async fn changes(
     let max = PageMax { rows, bytes: parts.settings.session.share() };
     let read =
         parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, &view, after, head, max).await }));
-    let changes = push::Changes::from(&read.await?);
+    let changes = push::Changes::from(&read.await?.changes);
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }
 

@@ -25,7 +25,7 @@ use crate::domain::order::{Revision, Seq};
 use crate::domain::room::Room;
 use crate::moderation::filters::Filters;
 use crate::policy::{Sight, View};
-use crate::store::streams::{self, PageMax};
+use crate::store::streams::{self, PageMax, Part};
 use crate::store::{Store, StoreError, filters, rooms};
 use crate::telemetry::metrics as names;
 
@@ -197,6 +197,10 @@ impl RoomActor {
             let envelope = Arc::new(Envelope::new(changes));
             let to = envelope.to();
             self.feeding.hand_page(from, to, head, |relay| relay.deliver(Arc::clone(&envelope)));
+            if to > head {
+                // It has more than was asked for, which is the same news to the others.
+                return self.on_committed([envelope.changes().clone().into()], ctx);
+            }
         }
         self.show_pulse();
         match self.feeding.behind() {
@@ -225,6 +229,7 @@ async fn load(store: &Store, room: RoomId) -> Loaded {
     read.await
 }
 
+/// A page of what was missed. One that reaches `to` holds every message there is: of one that moved on, live comes only what moved it.
 fn page(
     store: &Store,
     room: RoomId,
@@ -234,6 +239,17 @@ fn page(
 ) -> impl Future<Output = Result<Changes, StoreError>> + use<> {
     let store = store.clone();
     async move {
-        store.read(move |db| Box::pin(async move { streams::room_changes(db, room, &EVERYTHING, from, to, max).await })).await
+        let part = |from: Revision| {
+            let to = to.max(from);
+            store.read(move |db| Box::pin(async move { streams::room_changes(db, room, &EVERYTHING, from, to, max).await }))
+        };
+        let Part { mut changes, mut more } = part(from).await?;
+        while more && changes.to >= to {
+            let next = part(changes.to).await?;
+            changes.to = next.changes.to;
+            changes.items.extend(next.changes.items);
+            more = next.more;
+        }
+        Ok(changes)
     }
 }

@@ -17,6 +17,7 @@ use crate::delivery::handle::Relays;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::relay::{self, LocalRelay};
 use crate::delivery::state::CaughtUp;
+use crate::domain::emoji::Emoji;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::filter::{FilterAction, FilterKind};
 use crate::domain::ids::{FilterId, LoginId, RoomId, SessionId, UserId};
@@ -246,6 +247,20 @@ async fn a_change_the_room_has_not_heard_of_is_found_at_the_next_post() {
     assert_eq!(faults(&node.say(node.bob, &["late"]).await), [Fault::NotFound]);
     assert_eq!(seqs(&node.say(node.ann, &["a"]).await), [1]);
     assert_eq!(listener.until(listener.attached.head.0 + 2).await, ["a"]);
+}
+
+#[actix::test]
+async fn an_edit_the_room_has_not_heard_of_comes_before_what_moved_its_message() {
+    // A page is one row: the second edit fills the one that leads to the reaction.
+    let node = Node::new(|settings| settings.resume.page_rows = 1).await;
+    node.say(node.ann, &["a", "b"]).await;
+    let listener = node.listen(node.ann).await.unwrap();
+    let edit = |text: &str| MessageChange::edit(MessageText::stored(text.to_owned()));
+    node.test.change_message(node.ann, node.room, 1, edit("a, edited")).await;
+    node.test.change_message(node.ann, node.room, 2, edit("b, edited")).await;
+    let react = MessageChange::React(Emoji::parse("👍").unwrap());
+    within(node.rooms.change_message(node.room, actor(node.bob), Seq(1), react)).await.unwrap();
+    assert_eq!(listener.until(listener.attached.head.0 + 3).await, ["b, edited", "a, edited"]);
 }
 
 #[actix::test]

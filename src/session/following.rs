@@ -12,7 +12,6 @@ use crate::delivery::state::CaughtUp;
 use crate::delivery::tally::Resumed;
 use crate::domain::fault::{Close, Fault, Refusal};
 use crate::domain::ids::RoomId;
-use crate::domain::message::Changes;
 use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
 use crate::faults;
@@ -21,7 +20,7 @@ use crate::protocol::error::ErrorBody;
 use crate::protocol::v1::command::RoomCursor;
 use crate::protocol::v1::push::{Push, Unsubscribed};
 use crate::protocol::v1::reply::{self, SubscribedRoom};
-use crate::store::streams::PageMax;
+use crate::store::streams::{PageMax, Part};
 use actix::{AsyncContext, Context};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -149,6 +148,14 @@ impl Core {
         if self.is_current(Turn { room, number }) { Ok(start) } else { Err(Fault::NotMember.into()) }
     }
 
+    /// A subscription has been sent the first of what it misses, up to `to`.
+    fn read_further(&mut self, turn: Turn, to: Revision) {
+        let Some(open) = &mut self.open else { return };
+        let Some(behind) = open.rooms.get_mut(&turn.room).and_then(|following| following.behind.as_mut()) else { return };
+        behind.cursor = to;
+        open.queue.add(turn);
+    }
+
     /// A subscription has been sent everything up to `to`: it goes live, or reads on.
     fn advance(&mut self, turn: Turn, to: Revision) {
         let Some(open) = &mut self.open else { return };
@@ -228,7 +235,7 @@ impl Core {
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
         let hidden = open.hidden.clone();
         let member = (open.actor.user, View { sight: behind.sight, hidden: hidden.clone() });
-        let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target, max);
+        let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target.max(behind.cursor), max);
         self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
             match page {
@@ -261,17 +268,22 @@ impl Core {
         });
     }
 
-    fn send_page(&mut self, turn: Turn, page: &Changes, space: usize) {
+    fn send_page(&mut self, turn: Turn, Part { changes: page, more }: &Part, space: usize) {
         if !self.is_current(turn) {
             return;
         }
-        if page.to <= page.from {
+        if page.to < page.from || (page.to == page.from && *more) {
             // A page of nothing would be read for ever.
             tracing::error!(room = %turn.room, from = page.from.0, "a page of catch-up does not advance");
             return self.outbox.close(Close::Internal);
         }
-        self.push(&Push::Changes(page.into()));
-        let Some(open) = &self.open else { return };
+        if page.to > page.from {
+            self.push(&Push::Changes(page.into()));
+        }
+        let Some(open) = &mut self.open else { return };
+        if *more {
+            return self.read_further(turn, page.to);
+        }
         // What was committed while the page was read would else be a page more, and in a busy room so on for ever.
         let to = self.thread.shared.relay.send_tail(open.seat, turn.room, page.to, space);
         self.advance(turn, to);

@@ -10,7 +10,7 @@ use crate::accounts::handle::Accounts;
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
 use crate::domain::ids::{Epoch, IncidentId, RoomId, SessionId, UserId};
-use crate::domain::message::{Changes, Post};
+use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::domain::stream::StreamItem;
 use crate::domain::time::Timestamp;
@@ -25,7 +25,7 @@ use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
 use crate::room::state::posting;
 use crate::store::backend::Db;
-use crate::store::streams::{self, PageMax};
+use crate::store::streams::{self, PageMax, Part};
 use crate::store::{Store, StoreError, relations};
 use crate::supervision::reply::Dropped;
 use crate::telemetry::metrics as names;
@@ -125,7 +125,7 @@ impl Neighbours for Node {
         from: Revision,
         head: Revision,
         max: PageMax,
-    ) -> Promise<Changes> {
+    ) -> Promise<Part> {
         let store = self.store.clone();
         Box::pin(async move {
             let read = store.read(move |db| {

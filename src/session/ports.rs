@@ -3,7 +3,7 @@
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::Refusal;
 use crate::domain::ids::{Epoch, RoomId, SessionId, UserId};
-use crate::domain::message::{Changes, Post};
+use crate::domain::message::Post;
 use crate::domain::order::Revision;
 use crate::domain::stream::UserChanges;
 use crate::domain::time::Timestamp;
@@ -12,7 +12,7 @@ use crate::policy::{Hidden, Sight, View};
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
-use crate::store::streams::PageMax;
+use crate::store::streams::{PageMax, Part};
 use futures_util::future::LocalBoxFuture;
 
 /// An answer to come. It comes within the deadline of whoever was asked; when they fail, as a refusal.
@@ -79,14 +79,7 @@ pub trait Neighbours {
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
 
     /// The rows of a room that changed in (from, head], or in the first part of it, as they are seen by a person who has been let in with this sight and still is.
-    fn room_changes(
-        &self,
-        room: RoomId,
-        member: (UserId, View),
-        from: Revision,
-        head: Revision,
-        max: PageMax,
-    ) -> Promise<Changes>;
+    fn room_changes(&self, room: RoomId, member: (UserId, View), from: Revision, head: Revision, max: PageMax) -> Promise<Part>;
 
     /// Posts one after the other, as one run: an answer to each. After a refusal that may be retried all later ones are refused (I1).
     fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>>;

@@ -4,10 +4,10 @@
 //! that catch up take turns, at most some are read at once, and what was read waits until the socket has room (I4).
 
 use crate::domain::ids::RoomId;
-use crate::domain::message::Changes;
 use crate::domain::order::Revision;
 use crate::policy::Sight;
 use crate::protocol::v1::reply::ResetReason;
+use crate::store::streams::Part;
 use std::collections::VecDeque;
 
 /// How a subscription starts.
@@ -84,7 +84,7 @@ pub struct Queue {
     waiting: VecDeque<Turn>,
     reading: usize,
     /// Read, and waiting for room in the outbox.
-    ready: VecDeque<(Turn, Changes)>,
+    ready: VecDeque<(Turn, Part)>,
 }
 
 impl Queue {
@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// A reading has ended, with a page or without.
-    pub fn was_read(&mut self, turn: Turn, page: Option<Changes>) {
+    pub fn was_read(&mut self, turn: Turn, page: Option<Part>) {
         self.reading = self.reading.saturating_sub(1);
         self.ready.extend(page.map(|page| (turn, page)));
     }
@@ -115,7 +115,7 @@ impl Queue {
     }
 
     /// The next page to send.
-    pub fn next_to_send(&mut self) -> Option<(Turn, Changes)> {
+    pub fn next_to_send(&mut self) -> Option<(Turn, Part)> {
         self.ready.pop_front()
     }
 
@@ -132,6 +132,12 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::message::Changes;
+
+    fn page(room: RoomId) -> Part {
+        let changes = Changes { room, from: Revision(1), to: Revision(2), items: Vec::new() };
+        Part { changes, more: false }
+    }
 
     fn question() -> Question {
         Question { cursor: Some(Revision(5)), same_epoch: true, head: Revision(9), joined: Revision(2), max_changes: 100 }
@@ -165,7 +171,7 @@ mod tests {
         assert_eq!(queue.next_to_read(2), Some(turns[0]));
         assert_eq!(queue.next_to_read(2), Some(turns[1]));
         assert_eq!(queue.next_to_read(2), None);
-        let page = Changes { room: turns[0].room, from: Revision(1), to: Revision(2), items: Vec::new() };
+        let page = page(turns[0].room);
         queue.was_read(turns[0], Some(page.clone()));
         assert_eq!(queue.next_to_read(2), None, "a page that waits still takes its place");
         assert_eq!(queue.next_to_send(), Some((turns[0], page)));
@@ -181,7 +187,7 @@ mod tests {
         let turn = Turn { room: RoomId::generate(), number: 1 };
         queue.add(turn);
         queue.next_to_read(1);
-        queue.was_read(turn, Some(Changes { room: turn.room, from: Revision(1), to: Revision(2), items: Vec::new() }));
+        queue.was_read(turn, Some(page(turn.room)));
         queue.read_again();
         assert_eq!((queue.next_to_send(), queue.next_to_read(1)), (None, Some(turn)));
     }

@@ -20,7 +20,7 @@ use crate::policy::{Hidden, Sight, View, seen_item};
 use crate::protocol::v1::act::Act;
 use crate::protocol::v1::command::DeviceState;
 use crate::protocol::v1::reply::{Done, Posted};
-use crate::store::streams::PageMax;
+use crate::store::streams::{PageMax, Part};
 use crate::supervision::policy::{RestartClass, RestartPolicy};
 use crate::supervision::tree::Supervisor;
 use actix_http::{HttpService, Request, Response};
@@ -203,7 +203,7 @@ impl Neighbours for Shown {
         from: Revision,
         head: Revision,
         max: PageMax,
-    ) -> Promise<Changes> {
+    ) -> Promise<Part> {
         self.0.pages.set(self.0.pages.get() + 1);
         if let Some(fault) = self.0.page_refused.take() {
             return now(Err(fault.into()));
@@ -216,7 +216,8 @@ impl Neighbours for Shown {
         let rooms = self.0.rooms.borrow();
         let items = rooms[&room].items.iter().filter(|item| item.revision() > from && item.revision().0 <= to);
         let items = items.cloned().filter_map(|item| seen_item(item, &view.hidden));
-        now(Ok(Changes { room, from, to: Revision(to), items: items.collect() }))
+        let changes = Changes { room, from, to: Revision(to), items: items.collect() };
+        now(Ok(Part { changes, more: to < head.0 }))
     }
 
     fn post(&self, room: RoomId, actor: Actor, posts: Vec<Post>) -> Promise<Vec<Result<Posted, Refusal>>> {

@@ -1,7 +1,8 @@
 //! Catch-up: what changed in a room since a revision, as pages that never split one (I6, I7). That of a user stream stands in [`person`].
 //!
-//! *Invariant.* A page covers (from, to] completely: every visible row whose newest revision lies in it is there. A row that has moved
-//! above `head` since is left out; it arrives live or with a later page.
+//! *Invariant.* A page covers (from, to] completely: every visible row whose newest revision lies in it is there. A message that has moved above
+//! `head` since is there, too: live may come only what moved it, such as a reaction, and a change before that would be lost. Other rows come live as
+//! a whole. So what changes live may be added to what a page left, if it had all messages there were.
 
 pub mod person;
 
@@ -30,8 +31,17 @@ pub struct PageMax {
     pub bytes: usize,
 }
 
-/// The rows of a room that changed in (from, head], or in the first part of it: at most `max`, unless one revision alone has
-/// more. The caller has read `head` after subscribing, and goes on from `to` until it is `head`.
+/// A page of catch-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What changed.
+    pub changes: Changes,
+    /// When it was read there were changes behind `changes.to`.
+    pub more: bool,
+}
+
+/// The rows of a room that changed since `from`, or the first of them: at most `max`, unless one revision alone has more. All of them reach at
+/// least to `head`, which the caller has read after subscribing; who goes on live reads until there is no more.
 ///
 /// # Errors
 /// Those of the database.
@@ -42,14 +52,17 @@ pub async fn room_changes(
     from: Revision,
     head: Revision,
     max: PageMax,
-) -> Result<Changes, StoreError> {
-    let (items, read) = changed_rows(db, room, view, from, head, Some(max)).await?;
-    let (kept, to) = match cut(items, read, max) {
-        Cut::Kept(items, to) => (items, to),
+) -> Result<Part, StoreError> {
+    let (items, read, left_out) = changed_rows(db, room, view, from, head, Some(max)).await?;
+    let (items, to, more) = match cut(items, read, max) {
+        Cut::Kept(items, to) => (items, to, left_out || to < read),
         // One revision has more rows than a page: it comes whole.
-        Cut::TooNarrow(revision) => changed_rows(db, room, view, from, revision, None).await?,
+        Cut::TooNarrow(revision) => {
+            let (items, to, _) = changed_rows(db, room, view, from, revision, None).await?;
+            (items, to, true)
+        }
     };
-    Ok(Changes { room, from, to, items: kept })
+    Ok(Part { changes: Changes { room, from, to, items }, more })
 }
 
 /// The same for a member who was let in with this sight, if they still are: what they may see ends with the membership, and `head` may be of
@@ -64,17 +77,18 @@ pub async fn member_changes(
     from: Revision,
     head: Revision,
     max: PageMax,
-) -> Result<Changes, StoreError> {
-    let changes = room_changes(db, room, view, from, head, max).await?;
+) -> Result<Part, StoreError> {
+    let part = room_changes(db, room, view, from, head, max).await?;
     let (room, standing) = rooms::with_member(db, room, member).await?.ok_or(Fault::NotFound)?;
     if policy::may_read(&room, standing.as_ref())? != view.sight {
         return Err(Fault::NotMember.into());
     }
-    Ok(changes)
+    Ok(part)
 }
 
-/// Rows by revision, up to which they are all here: `to`, or less, if with their reactions the messages are far more than a page. With a limit each
-/// table gives at most one row more than that, enough to see that there is more.
+/// Rows by revision, up to which they are all here, and whether messages behind that were left out, as with their reactions they are far more than
+/// a page. With a limit these are all messages since `from`, and each table gives at most one row more than that, enough to see that there is
+/// more; without one, all up to `to`.
 async fn changed_rows(
     db: &mut Db,
     room: RoomId,
@@ -82,23 +96,26 @@ async fn changed_rows(
     from: Revision,
     to: Revision,
     max: Option<PageMax>,
-) -> Result<(Vec<Item>, Revision), StoreError> {
-    let (id, above, most) = (Id::from(room), int(from.0), int(to.0));
+) -> Result<(Vec<Item>, Revision, bool), StoreError> {
+    let (id, above) = (Id::from(room), int(from.0));
+    let newest = if max.is_some() { i64::MAX } else { int(to.0) };
     let limit = max.map_or(i64::MAX, |max| super::Page::<Item>::one_more(max.rows));
     let query = messages::table
         .filter(messages::room.eq(id))
-        .filter(messages::revision.gt(above).and(messages::revision.le(most)))
+        .filter(messages::revision.gt(above).and(messages::revision.le(newest)))
         .filter(messages::seq.ge(int(view.sight.from_seq.0)))
         .order(messages::revision)
         .limit(limit)
         .select(WHOLE_MESSAGE);
     let mut said: Vec<WholeMessageRow> = each!(db, |c| query.load(c).await)?;
-    let to = match max.and_then(|max| first_left_out(&said, max.bytes.saturating_mul(2))) {
-        Some(over) => {
+    let left_out = max.and_then(|max| first_left_out(&said, max.bytes.saturating_mul(2)));
+    let to = match (left_out, said.last()) {
+        (Some(over), _) => {
             said.retain(|(row, ..)| row.revision < over);
             revision(over)?.previous()
         }
-        None => to,
+        (None, Some((last, ..))) => to.max(revision(last.revision)?),
+        (None, None) => to.max(from),
     };
     let most = int(to.0);
     let said = whole(db, room, said).await?;
@@ -129,7 +146,7 @@ async fn changed_rows(
     items.extend(said.into_iter().filter_map(|message| seen_item(Item::Message(message), &view.hidden)));
     items.extend(settings.map(|room| Item::Room(Box::new(room))));
     items.sort_by_key(Item::revision);
-    Ok((items, to))
+    Ok((items, to, left_out.is_some()))
 }
 
 /// The revision of the first of these rows that is not worth reading the reactions of; none, if all fit, or if all before it have the same.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use self::test_database::TestDatabase;
 use super::columns::{Id, at};
+use super::messages::change::{ChangeMessage, MessageLimits};
 use super::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
 use super::rooms::{self, ChangeRoom, Changed, CreateRoom, RoomLimits};
 use super::schema::users;
@@ -21,8 +22,8 @@ use super::streams::person::user_changes;
 use super::{Db, Operation, Reply, Store, StoreError};
 use crate::config::{Config, Database};
 use crate::domain::ids::{ClientId, LoginId, RoomId, UserId};
-use crate::domain::message::Post;
-use crate::domain::order::Revision;
+use crate::domain::message::{MessageChange, Post};
+use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{HistoryRule, Room, RoomChange, RoomKind};
 use crate::domain::stream::UserChanges;
 use crate::domain::text::{MessageText, RoomName, Topic};
@@ -188,6 +189,12 @@ impl TestStore {
     /// Somebody changes a room.
     pub async fn change(&self, user: UserId, room: RoomId, change: RoomChange) -> Result<Changed, StoreError> {
         self.run(ChangeRoom { actor: actor(user), room, change, judged: (Ok(()), None), now: noon(), limits: limits() }).await
+    }
+
+    /// Has somebody change a message.
+    pub async fn change_message(&self, user: UserId, room: RoomId, seq: u64, change: MessageChange) {
+        let limits = MessageLimits::from(&Config::default().conversation);
+        self.run(ChangeMessage { actor: actor(user), room, seq: Seq(seq), change, now: noon(), limits }).await.unwrap();
     }
 
     /// The room as stored.

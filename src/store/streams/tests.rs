@@ -17,7 +17,6 @@ use crate::domain::stream::StreamItem;
 use crate::domain::text::{MessageText, RoomName};
 use crate::policy::{self, Sight};
 use crate::store::history::{self, HistoryPage, Place};
-use crate::store::messages::change::{ChangeMessage, MessageLimits};
 use crate::store::operation::{Operation, Reply};
 use crate::store::testing::{TestStore, actor, limits, noon};
 
@@ -37,6 +36,7 @@ async fn missed(test: &TestStore, room: RoomId, sight: Sight, from: u64, rows: u
         .read(move |db| Box::pin(async move { room_changes(db, room, &everybody(sight), Revision(from), head, max).await }))
         .await
         .unwrap()
+        .changes
 }
 
 async fn page(test: &TestStore, room: RoomId, sight: Sight, place: Place, limit: usize) -> HistoryPage {
@@ -153,8 +153,8 @@ async fn a_page_of_long_texts_ends_at_its_bytes_and_leads_on_by_one_at_least() {
                 })
                 .await
                 .unwrap();
-            sizes.push(part.items.len());
-            from = part.to.0;
+            sizes.push(part.changes.items.len());
+            from = part.changes.to.0;
         }
         assert_eq!(sizes, expected, "{bytes} bytes");
     }
@@ -378,7 +378,7 @@ async fn pages_end_with_the_membership_they_were_asked_for() {
     };
     let before = sight(&test, room, eve).await;
     let whole = page(eve, before).await.unwrap();
-    assert_eq!(whole, missed(&test, room, before, 0, 100).await);
+    assert_eq!(whole.changes, missed(&test, room, before, 0, 100).await);
 
     test.change(eve, room, RoomChange::Leave).await.unwrap();
     test.say(room, ann, &["not for eve"]).await;
@@ -387,12 +387,6 @@ async fn pages_end_with_the_membership_they_were_asked_for() {
     assert!(matches!(page(eve, before).await, Err(StoreError::Refused(Fault::NotMember))), "{:?}", page(eve, before).await);
     let after = sight(&test, room, eve).await;
     assert!(page(eve, after).await.is_ok() && page(bob, sight(&test, room, bob).await).await.is_ok());
-}
-
-/// Has somebody change a message.
-async fn change(test: &TestStore, user: UserId, room: RoomId, seq: u64, change: MessageChange) {
-    let limits = MessageLimits::from(&Config::default().conversation);
-    test.run(ChangeMessage { actor: actor(user), room, seq: Seq(seq), change, now: noon(), limits }).await.unwrap();
 }
 
 /// What a page of everything holds, and the statements that it takes.
@@ -410,10 +404,45 @@ async fn statements(test: &TestStore, room: RoomId, user: UserId) -> (usize, usi
             }));
             let page = member_changes(db, room, (user, &everybody(sight)), Revision(0), head, max).await;
             each!(db, |c| c.set_instrumentation(|_: InstrumentationEvent<'_>| {}));
-            Ok((page?.items.len(), AtomicUsize::load(&asked, Ordering::Relaxed)))
+            Ok((page?.changes.items.len(), AtomicUsize::load(&asked, Ordering::Relaxed)))
         })
     });
     counted.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_that_moved_behind_the_head_is_in_the_page_as_live_may_come_only_what_moved_it() {
+    let test = TestStore::open().await;
+    let [ann, bob] = test.people().await;
+    let room = test.room(RoomKind::Public, HistoryRule::All, ann, &[bob]).await;
+    test.say(room, ann, &["before", "other"]).await;
+    let from = test.get(room).await.head;
+    let edit = || MessageChange::edit(MessageText::parse("after".to_owned(), 100).unwrap());
+    test.change_message(ann, room, 1, edit()).await;
+    let head = test.get(room).await.head;
+    test.change_message(bob, room, 1, MessageChange::React(Emoji::parse("👍").unwrap())).await;
+    test.change_message(bob, room, 2, MessageChange::React(Emoji::parse("👍").unwrap())).await;
+    let sight = sight(&test, room, ann).await;
+    let part = async |from: Revision, rows: usize| {
+        let max = PageMax { rows, bytes: 1_000_000 };
+        let read =
+            test.store.read(move |db| Box::pin(async move { room_changes(db, room, &everybody(sight), from, head, max).await }));
+        let Part { changes, more } = read.await.unwrap();
+        let texts = changes.items.iter().map(|item| match item {
+            Item::Message(message) => format!("{} {}", message.seq.0, message.text),
+            other => panic!("{other:?}"),
+        });
+        (texts.collect::<Vec<_>>(), changes.to, more)
+    };
+    let newest = test.get(room).await.head;
+    assert_eq!(part(from, 10).await, (vec!["1 after".to_owned(), "2 other".to_owned()], newest, false));
+    assert_eq!(
+        part(from, 1).await,
+        (vec!["1 after".to_owned()], newest.previous(), true),
+        "there is more, though the head is reached"
+    );
+    assert_eq!(part(newest.previous(), 1).await, (vec!["2 other".to_owned()], newest, false));
+    assert_eq!(part(newest, 1).await, (Vec::new(), newest, false));
 }
 
 #[tokio::test]
@@ -431,10 +460,10 @@ async fn a_page_takes_the_same_few_statements_however_much_belongs_to_its_messag
                 mentions: Mentions { users: vec![bob], ..Mentions::default() },
                 findings: Findings::NOT_YET,
             };
-            change(&test, ann, room, seq, edit).await;
-            change(&test, ann, room, seq, MessageChange::Pin).await;
+            test.change_message(ann, room, seq, edit).await;
+            test.change_message(ann, room, seq, MessageChange::Pin).await;
             for (who, emoji) in [(ann, "👍"), (bob, "👍"), (bob, "🎂")] {
-                change(&test, who, room, seq, MessageChange::React(Emoji::parse(emoji).unwrap())).await;
+                test.change_message(who, room, seq, MessageChange::React(Emoji::parse(emoji).unwrap())).await;
             }
         }
         let (rows, asked) = statements(&test, room, bob).await;
