@@ -6,7 +6,6 @@ use diesel::connection::InstrumentationEvent;
 use diesel_async::AsyncConnection;
 
 use super::*;
-use crate::config::Config;
 use crate::domain::emoji::Emoji;
 use crate::domain::ids::RoomId;
 use crate::domain::member::MemberState;
@@ -18,7 +17,7 @@ use crate::domain::text::{MessageText, RoomName};
 use crate::policy::{self, Sight};
 use crate::store::history::{self, HistoryPage, Place};
 use crate::store::operation::{Operation, Reply};
-use crate::store::testing::{TestStore, actor, limits, noon};
+use crate::store::testing::{TestStore, limits, noon};
 
 async fn sight(test: &TestStore, room: RoomId, user: UserId) -> Sight {
     let (room, member) = test.store.read(move |db| Box::pin(rooms::with_member(db, room, user))).await.unwrap().unwrap();
