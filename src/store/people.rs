@@ -158,16 +158,6 @@ impl Locked {
     }
 }
 
-/// The head of somebody's stream; `None` if there is no such account.
-///
-/// # Errors
-/// Those of the database.
-pub async fn stream_head(db: &mut Db, user: UserId) -> Result<Option<Revision>, StoreError> {
-    let query = users::table.find(Id::from(user)).select(users::stream_revision);
-    let head: Option<i64> = each!(db, |c| query.first(c).await.optional())?;
-    head.map(revision).transpose()
-}
-
 /// The heads of many people's streams; those without an account are left out. Order is not kept.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::domain::order::Revision;
 use crate::domain::stream::{StreamItem, UserChanges};
 use crate::store::Page;
 use crate::store::backend::Db;
-use crate::store::columns::{Id, int};
+use crate::store::columns::{Id, int, revision};
 use crate::store::error::StoreError;
 use crate::store::members::memberships;
 use crate::store::rows::{MemberRow, RoomRow};
@@ -27,8 +27,7 @@ use crate::store::{self, people};
 /// # Errors
 /// Those of the database; [`Fault::NotFound`] if there is no such account.
 pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max: PageMax) -> Result<UserChanges, StoreError> {
-    let head = people::stream_head(db, user).await?.ok_or(Fault::NotFound)?;
-    let mut items = changed(db, user, from, head, max.rows).await?;
+    let (mut items, head) = changed(db, user, from, max.rows).await?;
     items.sort_by_key(StreamItem::revision);
     let mut bytes = 0;
     let fits = items.iter().take(max.rows).take_while(|item| {
@@ -43,16 +42,18 @@ pub async fn user_changes(db: &mut Db, user: UserId, from: Revision, max: PageMa
     Ok(UserChanges { from, to, items })
 }
 
-/// Everything, as many of each kind as fit a page and one more. One statement finds the tables that have something: a live page has one row,
-/// and who comes for the first time has rows in few of them.
-async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: usize) -> Result<Vec<StreamItem>, StoreError> {
+/// Everything up to the head of the stream, as many of each kind as fit a page and one more. One statement finds the head and the tables that have
+/// something: a live page has one row, and who comes for the first time has rows in few of them.
+async fn changed(db: &mut Db, user: UserId, from: Revision, rows: usize) -> Result<(Vec<StreamItem>, Revision), StoreError> {
     macro_rules! any {
         ($table:ident, $revision:ident) => {
             exists($table::table.filter($table::user.eq(Id::from(user))).filter($table::$revision.gt(int(from.0))))
         };
     }
+    let head = users::table.find(Id::from(user)).select(users::stream_revision);
     let profile = users::table.find(Id::from(user)).filter(users::profile_revision.gt(int(from.0)));
     let query = diesel::select((
+        head.single_value(),
         any!(members, stream_revision),
         any!(read_marks, stream_revision),
         any!(notifications, stream_revision),
@@ -63,9 +64,10 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
         any!(relations, stream_revision),
         exists(profile),
     ));
-    type Found = (bool, bool, bool, bool, bool, bool, bool, bool, bool);
-    let (member, marks, notified, drafted, general, of_rooms, of_threads, related, profiled): Found =
+    type Found = (Option<i64>, bool, bool, bool, bool, bool, bool, bool, bool, bool);
+    let (head, member, marks, notified, drafted, general, of_rooms, of_threads, related, profiled): Found =
         each!(db, |c| query.get_result(c).await)?;
+    let to = revision(head.ok_or(Fault::NotFound)?)?;
     let (span, limit) = ((from, to), Page::<StreamItem>::one_more(rows));
     let mut items = Vec::new();
     if member {
@@ -89,7 +91,7 @@ async fn changed(db: &mut Db, user: UserId, from: Revision, to: Revision, rows: 
     if profiled && let Some(own) = people::profile_changed(db, user, from, to).await? {
         items.push(StreamItem::Profile(Box::new(own)));
     }
-    Ok(items)
+    Ok((items, to))
 }
 
 /// The memberships among them, by revision.

@@ -2,12 +2,14 @@
 //! the door.
 
 use super::SMALL;
+use crate::support::DEADLINE;
 use crate::support::command::{CommandLine, Serving};
 use crate::support::server::Server;
 use std::sync::Mutex;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 pub struct Apart {
     line: CommandLine,
@@ -64,9 +66,9 @@ impl Apart {
     }
 }
 
-/// Between a client and whatever server there is; ends with either.
+/// Between a client and whatever server there is; ends with either, and if no server comes.
 async fn pass(mut client: TcpStream, mut leads_to: watch::Receiver<Option<String>>) -> Option<()> {
-    let address = leads_to.wait_for(Option::is_some).await.ok()?.clone()?;
+    let address = timeout(DEADLINE, leads_to.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
     let mut server = TcpStream::connect(address).await.ok()?;
     copy_bidirectional(&mut client, &mut server).await.ok().map(drop)
 }

@@ -5,6 +5,7 @@ use crate::support::person::Person;
 use crate::support::socket::{Next, Socket};
 use crate::support::viewer::{number, text};
 use crate::support::within;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_tungstenite::tungstenite::Message;
@@ -131,7 +132,16 @@ impl<'a> Client<'a> {
 
     /// Reads anew of what one was notified.
     async fn read_notifications(&mut self) -> Result<(), Broken> {
-        let list = self.person.get("me/notifications?limit=200").await;
+        let list = within("the list of notifications", async {
+            loop {
+                let list = self.person.get("me/notifications?limit=200").await;
+                // Lost with a server that was killed: the next one has it, too.
+                if list.status != StatusCode::BAD_GATEWAY {
+                    return list;
+                }
+            }
+        })
+        .await;
         let Some(items) = list.body["items"].as_array() else { return Err(format!("me/notifications: {}", list.body)) };
         items.iter().for_each(|item| self.known.notification(item));
         Ok(())

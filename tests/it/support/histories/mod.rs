@@ -77,7 +77,12 @@ fn round(
     };
     let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    match runner.run(plans, |plan: Plan| play(&plan).map_err(TestCaseError::fail)) {
+    // Told at once, as looking for a smaller one takes long and may end otherwise.
+    let told = |reason: String| {
+        eprintln!("wrong: {reason}");
+        TestCaseError::fail(reason)
+    };
+    match runner.run(plans, |plan: Plan| play(&plan).map_err(told)) {
         Ok(()) => None,
         Err(TestError::Fail(reason, plan)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}\n{plan:#?}")),
         Err(TestError::Abort(reason)) => Some(format!("HUBBUB_TEST_SEED={seed}: {reason}")),
