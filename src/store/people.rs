@@ -9,12 +9,12 @@ use diesel_async::RunQueryDsl;
 use super::backend::Db;
 use super::columns::{Id, int, revision};
 use super::error::StoreError;
-use super::profiles;
-use super::schema::users;
+use super::profiles::ProfileRow;
+use super::schema::{profiles, users};
 use crate::domain::fault::Fault;
 use crate::domain::ids::UserId;
 use crate::domain::order::Revision;
-use crate::domain::profile::OwnProfile;
+use crate::domain::profile::{OwnProfile, Profile};
 use crate::domain::user::User;
 
 /// A row of `users` as others see it.
@@ -175,13 +175,13 @@ pub async fn stream_heads(db: &mut Db, of: &[UserId]) -> Result<Vec<(UserId, Rev
 /// Those of the database.
 pub async fn profile_changed(db: &mut Db, user: UserId, from: Revision, to: Revision) -> Result<Option<OwnProfile>, StoreError> {
     let query = users::table
-        .find(Id::from(user))
+        .left_join(profiles::table.on(profiles::user.eq(users::id)))
+        .filter(users::id.eq(Id::from(user)))
         .filter(users::profile_revision.gt(int(from.0)))
         .filter(users::profile_revision.le(int(to.0)))
-        .select((users::profile_revision, PERSON));
-    let row: Option<(i64, UserRow)> = each!(db, |c| query.first(c).await.optional())?;
-    let Some((at, row)) = row else { return Ok(None) };
-    // Read behind the row, so it is no older.
-    let profile = profiles::of_one(db, user).await?;
+        .select((users::profile_revision, PERSON, profiles::all_columns.nullable()));
+    let row: Option<(i64, UserRow, Option<ProfileRow>)> = each!(db, |c| query.first(c).await.optional())?;
+    let Some((at, row, said)) = row else { return Ok(None) };
+    let profile = said.map_or_else(|| Ok(Profile::default()), Profile::try_from)?;
     Ok(Some(OwnProfile { user: row.into(), profile, revision: revision(at)? }))
 }

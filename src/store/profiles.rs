@@ -25,7 +25,7 @@ use crate::policy::{self, Acquaintance};
 /// A row of `profiles`.
 #[derive(Clone, Debug, Queryable, Insertable)]
 #[diesel(table_name = profiles, treat_none_as_default_value = false)]
-struct ProfileRow {
+pub(super) struct ProfileRow {
     user: Id,
     about: String,
     status_text: String,
@@ -81,7 +81,9 @@ pub async fn of(db: &mut Db, people: &[UserId]) -> Result<HashMap<UserId, Profil
 /// # Errors
 /// Those of the database.
 pub async fn of_one(db: &mut Db, user: UserId) -> Result<Profile, StoreError> {
-    Ok(of(db, &[user]).await?.remove(&user).unwrap_or_default())
+    let query = profiles::table.find(Id::from(user)).select(profiles::all_columns);
+    let row: Option<ProfileRow> = each!(db, |c| query.first(c).await.optional())?;
+    row.map_or_else(|| Ok(Profile::default()), Profile::try_from)
 }
 
 /// These people as `asking` sees them. Whether their profiles may be seen is read behind the profiles: so what is seen was said before a
