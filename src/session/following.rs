@@ -6,7 +6,7 @@
 //! only while the socket keeps up (I4).
 
 use super::actor::{Core, Session, Stage};
-use super::ports::{Attached, Promise};
+use super::ports::{Attached, Neighbours, Promise};
 use super::resume::{Behind, Question, Start, Turn, decide};
 use crate::delivery::state::CaughtUp;
 use crate::delivery::tally::Resumed;
@@ -23,6 +23,7 @@ use crate::protocol::v1::reply::{self, SubscribedRoom};
 use crate::store::streams::{PageMax, Part};
 use actix::{AsyncContext, Context};
 use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A room the session receives, or is about to.
@@ -235,8 +236,9 @@ impl Core {
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
         let hidden = open.hidden.clone();
         let member = (open.actor.user, View { sight: behind.sight, hidden: hidden.clone() });
-        let page = shared.neighbours.room_changes(turn.room, member, behind.cursor, behind.target.max(behind.cursor), max);
-        self.ask(ctx, self.in_turn(page), move |core, ctx, page| {
+        let (room, from, to) = (turn.room, behind.cursor, behind.target.max(behind.cursor));
+        let page = self.in_turn(move |neighbours| neighbours.room_changes(room, member, from, to, max));
+        self.ask(ctx, page, move |core, ctx, page| {
             let Some(open) = &mut core.open else { return };
             match page {
                 Ok(page) => {
@@ -294,8 +296,9 @@ impl Core {
         open.user.reading = true;
         let shared = &self.thread.shared;
         let max = PageMax { rows: shared.config.resume.page_rows, bytes: shared.config.session.share() };
-        let page = shared.neighbours.user_changes(open.actor.user, open.user.cursor, max);
-        self.ask(ctx, self.in_turn(page), move |core, ctx, page| match page {
+        let (user, from) = (open.actor.user, open.user.cursor);
+        let page = self.in_turn(move |neighbours| neighbours.user_changes(user, from, max));
+        self.ask(ctx, page, move |core, ctx, page| match page {
             Ok(page) => {
                 // First, so that what is fetched because of the page is as the page says.
                 if let Some(hidden) = page.hidden {
@@ -346,13 +349,13 @@ impl Core {
         self.push(&Push::UserChanges(page.into()));
     }
 
-    /// The same page, read when the node has a place for it.
-    fn in_turn<T: 'static>(&self, page: Promise<T>) -> Promise<T> {
-        let places = self.thread.shared.pages.clone();
+    /// Asks for a page when the node has a place for it. Not before: a question that waits is larger than the session that asks.
+    fn in_turn<T: 'static>(&self, ask: impl FnOnce(&dyn Neighbours) -> Promise<T> + 'static) -> Promise<T> {
+        let thread = Rc::clone(&self.thread);
         Box::pin(async move {
             // Never closed, so a place always comes.
-            let _place = places.acquire().await;
-            page.await
+            let _place = thread.shared.pages.acquire().await;
+            ask(&*thread.shared.neighbours).await
         })
     }
 

@@ -10,6 +10,7 @@
 mod beside;
 pub mod change;
 mod mysql;
+mod raise;
 mod slow;
 mod sqlite;
 pub(in crate::store) mod whole;

@@ -7,6 +7,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
+use super::raise::Raise;
 use super::{Counter, CounterRow, Key, StoredPost};
 use crate::store::columns::Id;
 use crate::store::rows::MessageRow;
@@ -92,16 +93,17 @@ pub(super) async fn write(
     raised: &[(Id, Counter)],
 ) -> QueryResult<()> {
     insert(connection, rows).await?;
+    if let [(id, counter)] = *raised {
+        Raise { id, counter }.execute(connection).await?;
+        return Ok(());
+    }
     for ((added, last_created_at), ids) in alike(raised) {
         let values = (
             rooms::last_seq.eq(rooms::last_seq + added),
             rooms::head.eq(rooms::head + added),
             rooms::last_created_at.eq(last_created_at),
         );
-        match ids.as_slice() {
-            [id] => diesel::update(rooms::table).filter(rooms::id.eq(id)).set(values).execute(connection).await?,
-            ids => diesel::update(rooms::table).filter(rooms::id.eq_any(ids)).set(values).execute(connection).await?,
-        };
+        diesel::update(rooms::table).filter(rooms::id.eq_any(ids)).set(values).execute(connection).await?;
     }
     Ok(())
 }

@@ -2,10 +2,8 @@
 //! save, and a statement for many rows would be planned anew for each batch, which costs more than running the short ones.
 
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Timestamp};
-use diesel::sqlite::Sqlite;
 
+use super::raise::Raise;
 use super::{Counter, CounterRow, Key, StoredPost};
 use crate::store::backend::sqlite::Connection;
 use crate::store::columns::Id;
@@ -58,26 +56,3 @@ pub(super) async fn write(connection: &mut Connection, rows: Vec<MessageRow>, ra
     };
     connection.spawn_blocking(each).await
 }
-
-/// Raises a room's counters. The `UPDATE` that diesel writes is prepared anew at every run, as its assignments might differ from run to run;
-/// these do not.
-#[derive(QueryId)]
-struct Raise {
-    id: Id,
-    counter: Counter,
-}
-
-impl QueryFragment<Sqlite> for Raise {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("UPDATE rooms SET last_seq = ");
-        out.push_bind_param::<BigInt, _>(&self.counter.last_seq)?;
-        out.push_sql(", head = ");
-        out.push_bind_param::<BigInt, _>(&self.counter.head)?;
-        out.push_sql(", last_created_at = ");
-        out.push_bind_param::<Timestamp, _>(&self.counter.last_created_at)?;
-        out.push_sql(" WHERE id = ");
-        out.push_bind_param::<Binary, _>(&self.id)
-    }
-}
-
-impl RunQueryDsl<SqliteConnection> for Raise {}
