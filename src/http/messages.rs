@@ -20,7 +20,7 @@ use crate::protocol::v1::reply::{Posted, ResetReason};
 use crate::protocol::v1::{item, push};
 use crate::session::resume::{self, Question};
 use crate::store::history::{self, HistoryPage, Place};
-use crate::store::streams::{self, PageMax};
+use crate::store::streams::{self, PageMax, Part};
 use crate::store::{relations, rooms};
 
 /// A message to be posted.
@@ -277,7 +277,10 @@ pub async fn changes(
     let max = PageMax { rows, bytes: parts.settings.session.share() };
     let read =
         parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, &view, after, head, max).await }));
-    let changes = push::Changes::from(&read.await?.changes);
+    let Part { changes, more } = read.await?;
+    // Messages that have moved on while it was read are in it.
+    let head = head.max(if more { changes.to.next() } else { changes.to });
+    let changes = push::Changes::from(&changes);
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }
 
