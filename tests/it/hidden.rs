@@ -31,6 +31,17 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The next news of a block; what else is new of hers may come before it, also in the same frame.
+async fn relation(socket: &mut Socket) -> Value {
+    loop {
+        let news = socket.push("user_changes").await;
+        let mut relations = news["items"].as_array().expect("items").iter().map(|item| &item["relation"]);
+        if let Some(relation) = relations.find(|relation| !relation.is_null()) {
+            return relation.clone();
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_blocks_somebody_sees_stubs_of_them_live_and_in_history_and_everybody_else_sees_them() {
     let scene = Scene::start().await;
@@ -42,12 +53,7 @@ async fn who_blocks_somebody_sees_stubs_of_them_live_and_in_history_and_everybod
     assert_eq!(next(&mut hers).await, (1, some("before")));
     block(ann, bob).await;
     // With the news of the block the socket is told, and from there on shows nothing of Bob.
-    // With what else is new of hers before it.
-    let mut news = hers.push("user_changes").await;
-    while news["items"][0]["relation"].is_null() {
-        news = hers.push("user_changes").await;
-    }
-    assert_eq!(news["items"][0]["relation"]["rooms"], json!([room]), "{news}");
+    assert_eq!(relation(&mut hers).await["rooms"], json!([room]));
     bob.say(room, "after").await;
     ann.say(room, "mine").await;
     assert_eq!(next(&mut hers).await, (2, None));
@@ -57,7 +63,7 @@ async fn who_blocks_somebody_sees_stubs_of_them_live_and_in_history_and_everybod
     let one = ann.get(&format!("rooms/{room}/messages/1")).await.ok();
     assert_eq!((&one["hidden"], &one["text"], &one["author"]), (&json!(true), &Value::Null, &Value::Null), "{one}");
     ann.delete(&format!("me/blocks/{}", bob.id)).await.ok();
-    while hers.push("user_changes").await["items"][0]["relation"].is_null() {}
+    relation(&mut hers).await;
     bob.say(room, "again").await;
     assert_eq!(next(&mut hers).await, (4, some("again")));
     assert_eq!(texts(ann, room).await, [some("before"), some("after"), some("mine"), some("again")]);
@@ -93,7 +99,7 @@ async fn reactions_and_forwarded_words_of_the_blocked_are_hidden_too() {
     let mut hers = ann.connect().await;
     block(ann, bob).await;
     // From the news of the block on.
-    while hers.push("user_changes").await["items"][0]["relation"].is_null() {}
+    relation(&mut hers).await;
     hers.subscribe(room).await;
     bob.put(&format!("rooms/{room}/messages/1/reactions/👍"), json!({})).await.ok();
     eve.put(&format!("rooms/{room}/messages/1/reactions/👍"), json!({})).await.ok();
@@ -155,11 +161,8 @@ async fn a_block_and_its_end_name_rooms_that_have_only_forwarded_words_of_the_bl
             ann.delete(&path).await.ok();
             some("hear, hear")
         };
-        let mut news = hers.push("user_changes").await;
-        while news["items"][0]["relation"].is_null() {
-            news = hers.push("user_changes").await;
-        }
-        let rooms = news["items"][0]["relation"]["rooms"].as_array().expect("rooms").clone();
+        let news = relation(&mut hers).await;
+        let rooms = news["rooms"].as_array().expect("rooms");
         concerned.push(rooms.contains(&json!(room)) && rooms.contains(&json!(club)));
         assert_eq!(texts(ann, &club).await, [shown], "as a fresh client sees it");
     }
