@@ -20,7 +20,7 @@ use crate::protocol::v1::reply::{Posted, ResetReason};
 use crate::protocol::v1::{item, push};
 use crate::session::resume::{self, Question};
 use crate::store::history::{self, HistoryPage, Place};
-use crate::store::streams::{self, PageMax, Part};
+use crate::store::streams::{self, PageMax};
 use crate::store::{relations, rooms};
 
 /// A message to be posted.
@@ -260,7 +260,7 @@ pub async fn changes(
 ) -> Result<HttpResponse, Problem> {
     let Since { after, epoch: of, limit } = query.into_inner();
     let (rows, epoch) = (limit.map_or(Ok(parts.settings.resume.page_rows), |rows| page_rows(&parts, Some(rows)))?, parts.epoch);
-    // The head is read before the changes, so a row that moves above it meanwhile comes with the next page (I6).
+    // The head is read before the changes: of what moves above it meanwhile, messages are in this page, the rest comes with the next (I6).
     let (found, view) = view(&parts, caller.0, *room).await?;
     let head = found.head;
     let question = Question {
@@ -277,10 +277,8 @@ pub async fn changes(
     let max = PageMax { rows, bytes: parts.settings.session.share() };
     let read =
         parts.read("changes", move |db| Box::pin(async move { streams::room_changes(db, room, &view, after, head, max).await }));
-    let Part { changes, more } = read.await?;
-    // Messages that have moved on while it was read are in it.
-    let head = head.max(if more { changes.to.next() } else { changes.to });
-    let changes = push::Changes::from(&changes);
+    let part = read.await?;
+    let (head, changes) = (part.newest(head), push::Changes::from(&part.changes));
     Ok(HttpResponse::Ok().json(RoomChanges { epoch, head, changes: Some(changes), reset: None }))
 }
 

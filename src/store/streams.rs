@@ -40,6 +40,14 @@ pub struct Part {
     pub more: bool,
 }
 
+impl Part {
+    /// The newest revision of its room that is known, if before it was read that was `head`.
+    #[must_use]
+    pub fn newest(&self, head: Revision) -> Revision {
+        head.max(if self.more { self.changes.to.next() } else { self.changes.to })
+    }
+}
+
 /// The rows of a room that changed since `from`, or the first of them: at most `max`, unless one revision alone has more. All of them reach at
 /// least to `head`, which the caller has read after subscribing; who goes on live reads until there is no more.
 ///

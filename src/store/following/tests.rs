@@ -4,12 +4,11 @@ use crate::domain::preference::ThreadPreferences;
 use crate::domain::reading::Progress;
 use crate::domain::relation::RelationChange;
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
-use crate::store::messages::change::{ChangeMessage, MessageLimits};
 use crate::store::messages::{Append, AppendBatch};
 use crate::store::preferences::SetThreadPreferences;
 use crate::store::read_marks::RaiseMarks;
 use crate::store::relations::SetRelation;
-use crate::store::testing::{TestStore, actor, noon, post};
+use crate::store::testing::{TestStore, noon, post};
 use chrono::TimeDelta;
 
 /// Says something in a thread, so many minutes after noon.
@@ -77,9 +76,7 @@ async fn unread_is_what_stands_behind_the_mark_is_not_deleted_and_by_nobody_bloc
     let progress = [(room, Progress { read: Seq(2), delivered: Seq(2) })].into();
     test.run(RaiseMarks { user: ann, progress }).await.unwrap();
     assert_eq!(followed(&test, ann).await, [(room, 1, 4, 3)]);
-    let (limits, change) =
-        (MessageLimits::from(&crate::config::Config::default().conversation), MessageChange::Delete { reason: None });
-    test.run(ChangeMessage { actor: actor(bob), room, seq: Seq(4), change, now: noon(), limits }).await.unwrap();
+    test.change_message(bob, room, 4, MessageChange::Delete { reason: None }).await;
     assert_eq!(followed(&test, ann).await, [(room, 1, 3, 2)]);
     let limits = (&crate::config::Config::default().limits).into();
     let block = SetRelation { user: ann, other: cem, change: RelationChange::BLOCK, now: noon(), limits, missed_max: 100 };

@@ -12,13 +12,12 @@ use crate::domain::reading::Progress;
 use crate::domain::relation::RelationChange;
 use crate::domain::room::{HistoryRule, RoomKind};
 use crate::domain::text::MessageText;
-use crate::store::messages::change::{ChangeMessage, MessageLimits};
 use crate::store::messages::{Append, AppendBatch};
 use crate::store::preferences::{SetRoomPreferences, SetThreadPreferences};
 use crate::store::read_marks::RaiseMarks;
 use crate::store::relations::SetRelation;
 use crate::store::schema::mentions;
-use crate::store::testing::{TestStore, actor, noon, post};
+use crate::store::testing::{TestStore, noon, post};
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
 
@@ -262,9 +261,7 @@ async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did()
     let job = oldest(&test).await.unwrap();
     test.run(notify(job, ann, &[bob], Some(bob))).await.unwrap();
     let late = oldest(&test).await.unwrap();
-    let limits = MessageLimits::from(&crate::config::Config::default().conversation);
-    let change = MessageChange::Delete { reason: None };
-    test.run(ChangeMessage { actor: actor(ann), room, seq: Seq(1), change, now: noon(), limits }).await.unwrap();
+    test.change_message(ann, room, 1, MessageChange::Delete { reason: None }).await;
     // What was decided before is written behind the deletion.
     assert_eq!(test.run(notify(late, ann, &[cem], None)).await.unwrap(), []);
     let job = oldest(&test).await.unwrap();
@@ -281,10 +278,8 @@ async fn a_deleted_message_notifies_nobody_any_more_and_takes_back_what_it_did()
 
 /// Changes what a message says, and with that whom it mentions.
 async fn edit(test: &TestStore, (room, seq): (RoomId, u64), author: UserId, mentions: Mentions) {
-    let limits = MessageLimits::from(&crate::config::Config::default().conversation);
     let text = MessageText::parse(format!("{mentions:?}"), 1000).unwrap();
-    let change = MessageChange::Edit { text, mentions, findings: Findings::NOT_YET };
-    test.run(ChangeMessage { actor: actor(author), room, seq: Seq(seq), change, now: noon(), limits }).await.unwrap();
+    test.change_message(author, room, seq, MessageChange::Edit { text, mentions, findings: Findings::NOT_YET }).await;
 }
 
 #[tokio::test]

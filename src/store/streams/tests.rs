@@ -426,7 +426,9 @@ async fn a_message_that_moved_behind_the_head_is_in_the_page_as_live_may_come_on
         let max = PageMax { rows, bytes: 1_000_000 };
         let read =
             test.store.read(move |db| Box::pin(async move { room_changes(db, room, &everybody(sight), from, head, max).await }));
-        let Part { changes, more } = read.await.unwrap();
+        let part = read.await.unwrap();
+        assert_eq!(part.newest(head), test.get(room).await.head, "who has this page knows of what is behind it");
+        let Part { changes, more } = part;
         let texts = changes.items.iter().map(|item| match item {
             Item::Message(message) => format!("{} {}", message.seq.0, message.text),
             other => panic!("{other:?}"),
