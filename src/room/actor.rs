@@ -42,7 +42,7 @@ use crate::persistence::handle::Persistence;
 use crate::store::Store;
 use crate::store::messages::change::MessageLimits;
 use crate::store::messages::{AppendOutcome, PostOutcome};
-use crate::store::rooms::{ChangeRoom, RoomLimits};
+use crate::store::rooms::{self, ChangeRoom, RoomLimits};
 use crate::store::streams::PageMax;
 use crate::supervision::mailbox::Queued;
 use crate::telemetry::metrics as names;
@@ -238,7 +238,7 @@ impl Handler<Queued<Change>> for RoomActor {
 impl Handler<Queued<Attach>> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, message: Queued<Attach>, _: &mut Self::Context) {
+    fn handle(&mut self, message: Queued<Attach>, ctx: &mut Self::Context) {
         faults::panic_point("room.panic");
         self.last_used = Instant::now();
         let attach = message.open();
@@ -249,9 +249,22 @@ impl Handler<Queued<Attach>> for RoomActor {
         };
         let head = awake.order.head();
         self.feeding.attach(&attach.relay, attach.attachment, head);
-        let attached = Attached { head, sight, room: awake.membership.room().clone() };
+        let attached = Attached { head, newest: awake.order.known(), sight };
         self.show_pulse();
-        attach.owed.settle(Ok(attached));
+        if attach.cursor <= Some(attached.newest) {
+            return attach.owed.settle(Ok(attached));
+        }
+        // A page may show what was committed a moment before the room hears of it (I7): the store knows whether it did.
+        let (store, room) = (self.with.store.clone(), self.room);
+        let stored = async move { store.read(move |db| Box::pin(async move { rooms::heads(db, &[room]).await })).await };
+        ctx.spawn(stored.into_actor(self).map(move |stored, room, ctx| match stored {
+            Ok(stored) => {
+                let newest = stored.first().map_or(attached.newest, |(_, head)| attached.newest.max(*head));
+                room.head_seen(newest, ctx);
+                attach.owed.settle(Ok(Attached { newest, ..attached }));
+            }
+            Err(error) => attach.owed.settle(Err(error.fault().into())),
+        }));
     }
 }
 
@@ -290,10 +303,7 @@ impl Handler<Queued<HeadSeen>> for RoomActor {
 
     fn handle(&mut self, message: Queued<HeadSeen>, ctx: &mut Self::Context) {
         let HeadSeen(head) = message.open();
-        if let Some(awake) = &mut self.awake {
-            awake.order.note_head(head);
-        }
-        self.fill_gap(ctx);
+        self.head_seen(head, ctx);
     }
 }
 
@@ -363,6 +373,14 @@ impl RoomActor {
                 self.reload_if_unknown(refusal, ctx);
             }
         }
+    }
+
+    /// The store has this head: what the room has not heard of is read.
+    fn head_seen(&mut self, head: Revision, ctx: &mut Context<Self>) {
+        if let Some(awake) = &mut self.awake {
+            awake.order.note_head(head);
+        }
+        self.fill_gap(ctx);
     }
 
     /// Local commits and refills alike: in order to all who want them.

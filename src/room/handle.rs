@@ -209,8 +209,15 @@ impl Rooms {
 
     /// Has a room delivered to a relay on which somebody wants it. To be asked after the relay knows of the subscription, and before
     /// what was missed is read (I6). `attachment` is the number the relay gave.
-    pub fn attach(&self, room: RoomId, user: UserId, relay: RelayHandle, attachment: u64) -> Answered<Attached> {
-        self.ask(room, |owed| Attach { user, relay, attachment, owed })
+    pub fn attach(
+        &self,
+        room: RoomId,
+        user: UserId,
+        cursor: Option<Revision>,
+        relay: RelayHandle,
+        attachment: u64,
+    ) -> Answered<Attached> {
+        self.ask(room, |owed| Attach { user, cursor, relay, attachment, owed })
     }
 
     /// Tells those who look at the room that somebody types, in a thread if that is some. Done at once, or dropped when it comes too often.

@@ -9,7 +9,7 @@ use crate::domain::ids::{RoomId, UserId};
 use crate::domain::message::{MessageChange, Post};
 use crate::domain::order::{Revision, Seq};
 use crate::domain::reading::ReadMark;
-use crate::domain::room::{Room, RoomChange};
+use crate::domain::room::RoomChange;
 use crate::domain::user::Actor;
 use crate::moderation::filters::Judgement;
 use crate::persistence::owed::Owed;
@@ -24,10 +24,10 @@ use super::state::posting::{Answers, Posted};
 pub struct Attached {
     /// Everything after this revision will be delivered to the relay.
     pub head: Revision,
+    /// The newest revision that is known to be stored, by which a cursor is judged; not below `head`.
+    pub newest: Revision,
     /// What the person sees.
     pub sight: Sight,
-    /// The room.
-    pub room: Room,
 }
 
 /// The answer to a post to a person.
@@ -93,6 +93,8 @@ impl Refusable for Change {
 #[rtype(result = "()")]
 pub(super) struct Attach {
     pub(super) user: UserId,
+    /// Up to where they say they have seen the room.
+    pub(super) cursor: Option<Revision>,
     pub(super) relay: RelayHandle,
     pub(super) attachment: u64,
     pub(super) owed: Owed<Attached>,

@@ -22,7 +22,7 @@ use crate::domain::fault::{Fault, Refusal};
 use crate::domain::filter::{FilterAction, FilterKind};
 use crate::domain::ids::{FilterId, LoginId, RoomId, SessionId, UserId};
 use crate::domain::message::{MessageChange, Post};
-use crate::domain::order::Seq;
+use crate::domain::order::{Revision, Seq};
 use crate::domain::room::{HistoryRule, RoomChange, RoomKind};
 use crate::domain::text::MessageText;
 use crate::domain::time::Clock;
@@ -101,7 +101,7 @@ impl Node {
         let outbox = Outbox::new(1 << 20);
         let seat = self.relay.register(SessionId::generate(), user, LoginId::generate(), &outbox);
         let subscribed = self.relay.subscribe(seat, self.room).unwrap();
-        let attached = self.rooms.attach(self.room, user, self.relay.handle().clone(), subscribed.attachment);
+        let attached = self.rooms.attach(self.room, user, None, self.relay.handle().clone(), subscribed.attachment);
         let attached = within(attached).await?;
         assert!(self.relay.admit(seat, self.room, attached.head, attached.sight));
         assert_eq!(self.relay.caught_up(seat, self.room, attached.head), CaughtUp::Live);
@@ -261,6 +261,23 @@ async fn an_edit_the_room_has_not_heard_of_comes_before_what_moved_its_message()
     let react = MessageChange::React(Emoji::parse("👍").unwrap());
     within(node.rooms.change_message(node.room, actor(node.bob), Seq(1), react)).await.unwrap();
     assert_eq!(listener.until(listener.attached.head.0 + 3).await, ["b, edited", "a, edited"]);
+}
+
+#[actix::test]
+async fn who_has_seen_more_than_the_room_has_heard_of_makes_it_look() {
+    let node = Node::new(|settings| settings.room.head_check_interval = PATIENCE).await;
+    let listener = node.listen(node.ann).await.unwrap();
+    let heard = listener.attached.head;
+    node.test.say(node.room, node.ann, &["a"]).await;
+    let newest = async |cursor: Revision| {
+        let attached =
+            within(node.rooms.attach(node.room, node.bob, Some(cursor), node.relay.handle().clone(), 0)).await.unwrap();
+        (attached.head, attached.newest)
+    };
+    assert_eq!(newest(heard).await, (heard, heard));
+    assert_eq!(newest(heard.next()).await, (heard, heard.next()));
+    assert_eq!(listener.until(heard.0 + 1).await, ["a"]);
+    assert_eq!(newest(Revision(99)).await, (heard.next(), heard.next()));
 }
 
 #[actix::test]

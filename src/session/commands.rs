@@ -194,7 +194,7 @@ impl Core {
         }));
         let shared = &self.thread.shared;
         let (proof, head) = (shared.neighbours.authenticate(hello.token), shared.neighbours.user_head(user));
-        let rooms = self.begin_following(hello.rooms);
+        let rooms = self.begin_following(hello.rooms, same_epoch);
         let answer: Promise<_> = Box::pin(async move {
             proof.await?;
             let (head, rooms) = futures_util::join!(head, rooms);
@@ -215,7 +215,7 @@ impl Core {
     ) {
         // Before anything is shown.
         self.hide(hidden);
-        let rooms = self.finish_following(rooms, same_epoch);
+        let rooms = self.finish_following(rooms);
         let config = &self.thread.shared.config;
         let max_changes = config.resume.max_changes as u64;
         let kept = cursor.filter(|cursor| same_epoch && *cursor <= head && head.0 - cursor.0 <= max_changes);
@@ -321,10 +321,10 @@ impl Core {
         if rooms.len() > self.thread.shared.config.limits.cursors_per_frame {
             return self.refuse(reference, Fault::TooLarge);
         }
-        let starting = self.begin_following(rooms);
+        // The cursors of a subscribe belong to the epoch its client was welcomed with.
+        let starting = self.begin_following(rooms, true);
         self.answer_later(ctx, Box::pin(async move { Ok(starting.await) }), move |core, ctx, rooms: Result<Vec<Starting>, _>| {
-            // The cursors of a subscribe belong to the epoch its client was welcomed with.
-            let rooms = core.finish_following(rooms.unwrap_or_default(), true);
+            let rooms = core.finish_following(rooms.unwrap_or_default());
             core.done(reference, Done::Subscribed(Subscribed { rooms }));
             core.read_on(ctx);
         });

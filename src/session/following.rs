@@ -37,6 +37,7 @@ pub(super) struct Following {
 /// A subscription whose room has answered.
 pub(super) struct Starting {
     asked: RoomCursor,
+    same_epoch: bool,
     number: u32,
     answer: Result<Attached, Refusal>,
 }
@@ -71,14 +72,14 @@ impl UserPull {
 
 impl Core {
     /// Subscribes at the relay and asks the rooms. The relay comes first: what a room commits after its answer is not missed.
-    pub(super) fn begin_following(&mut self, rooms: Vec<RoomCursor>) -> LocalBoxFuture<'static, Vec<Starting>> {
-        let asked: Vec<_> = rooms.into_iter().map(|asked| self.begin_one(asked)).collect();
+    pub(super) fn begin_following(&mut self, rooms: Vec<RoomCursor>, same_epoch: bool) -> LocalBoxFuture<'static, Vec<Starting>> {
+        let asked: Vec<_> = rooms.into_iter().map(|asked| self.begin_one(asked, same_epoch)).collect();
         Box::pin(futures_util::future::join_all(asked))
     }
 
-    fn begin_one(&mut self, asked: RoomCursor) -> LocalBoxFuture<'static, Starting> {
+    fn begin_one(&mut self, asked: RoomCursor, same_epoch: bool) -> LocalBoxFuture<'static, Starting> {
         let shared = &self.thread.shared;
-        let refused = |fault: Fault| Starting { asked, number: 0, answer: Err(fault.into()) };
+        let refused = |fault: Fault| Starting { asked, same_epoch, number: 0, answer: Err(fault.into()) };
         let Some(open) = &mut self.open else {
             return Box::pin(std::future::ready(refused(Fault::Unavailable)));
         };
@@ -91,15 +92,16 @@ impl Core {
         open.last_number += 1;
         let number = open.last_number;
         open.rooms.insert(asked.room, Following { number, behind: None });
-        let answer = shared.neighbours.attach(asked.room, open.actor.user, shared.relay.handle(), subscribed.attachment);
-        Box::pin(async move { Starting { asked, number, answer: answer.await } })
+        let seen = RoomCursor { cursor: asked.cursor.filter(|_| same_epoch), ..asked };
+        let answer = shared.neighbours.attach(seen, open.actor.user, shared.relay.handle(), subscribed.attachment);
+        Box::pin(async move { Starting { asked, same_epoch, number, answer: answer.await } })
     }
 
     /// The rooms have answered: says how each subscription starts and begins the catching up.
-    pub(super) fn finish_following(&mut self, rooms: Vec<Starting>, same_epoch: bool) -> Vec<SubscribedRoom> {
+    pub(super) fn finish_following(&mut self, rooms: Vec<Starting>) -> Vec<SubscribedRoom> {
         let finish = |starting: Starting| {
             let RoomCursor { room, cursor } = starting.asked;
-            let start = match self.finish_one(starting, same_epoch) {
+            let start = match self.finish_one(starting) {
                 Ok(start) => start,
                 Err(refusal) => reply::Start::Refused { error: ErrorBody::from(self.answerable(refusal)) },
             };
@@ -121,14 +123,14 @@ impl Core {
         self.thread.shared.relay.tally().resumed(how, missed);
     }
 
-    fn finish_one(&mut self, starting: Starting, same_epoch: bool) -> Result<reply::Start, Refusal> {
-        let Starting { asked: RoomCursor { room, cursor }, number, answer } = starting;
+    fn finish_one(&mut self, starting: Starting) -> Result<reply::Start, Refusal> {
+        let Starting { asked: RoomCursor { room, cursor }, same_epoch, number, answer } = starting;
         if !self.is_current(Turn { room, number }) {
             // Subscribed anew, unsubscribed or ended before the room answered.
             let anew = self.open.as_ref().is_some_and(|open| open.rooms.contains_key(&room));
             return Err(answer.err().unwrap_or(if anew { Fault::Busy } else { Fault::NotMember }.into()));
         }
-        let Attached { head, sight } = answer.inspect_err(|_| self.unfollow(room))?;
+        let Attached { head, newest, sight } = answer.inspect_err(|_| self.unfollow(room))?;
         let Some(open) = &mut self.open else { return Err(Fault::Unavailable.into()) };
         if !self.thread.shared.relay.admit(open.seat, room, head, sight) {
             // Left and come back since the room answered. Told to come again, the client gets an answer that knows it.
@@ -137,35 +139,27 @@ impl Core {
         }
         let joined = sight.joined_revision;
         let max_changes = self.thread.shared.config.resume.max_changes;
-        let (start, from) = match decide(Question { cursor, same_epoch, head, joined, max_changes }) {
-            Start::Live => (reply::Start::Live { head }, head),
-            Start::Resume => (reply::Start::Resuming { head }, cursor.unwrap_or(head)),
-            Start::Reset(reason) => (reply::Start::Reset { head, reason }, head),
+        let (start, from) = match decide(Question { cursor, same_epoch, head: newest, joined, max_changes }) {
+            Start::Live => (reply::Start::Live { head: newest }, newest),
+            Start::Resume => (reply::Start::Resuming { head: newest }, cursor.unwrap_or(newest)),
+            Start::Reset(reason) => (reply::Start::Reset { head: newest, reason }, newest),
         };
         if let Some(following) = open.rooms.get_mut(&room) {
-            following.behind = Some(Box::new(Behind { sight, cursor: from, target: head }));
+            following.behind = Some(Box::new(Behind { sight, cursor: from, target: newest }));
         }
-        self.advance(Turn { room, number }, from);
+        self.advance(Turn { room, number }, from, false);
         if self.is_current(Turn { room, number }) { Ok(start) } else { Err(Fault::NotMember.into()) }
     }
 
-    /// A subscription has been sent the first of what it misses, up to `to`.
-    fn read_further(&mut self, turn: Turn, to: Revision) {
-        let Some(open) = &mut self.open else { return };
-        let Some(behind) = open.rooms.get_mut(&turn.room).and_then(|following| following.behind.as_mut()) else { return };
-        behind.cursor = to;
-        open.queue.add(turn);
-    }
-
-    /// A subscription has been sent everything up to `to`: it goes live, or reads on.
-    fn advance(&mut self, turn: Turn, to: Revision) {
+    /// A subscription has been sent everything up to `to`: it goes live, or reads on, as it must if there are messages behind that (I7).
+    fn advance(&mut self, turn: Turn, to: Revision, more: bool) {
         let Some(open) = &mut self.open else { return };
         let Some(following) = open.rooms.get_mut(&turn.room) else { return };
         let Some(behind) = &mut following.behind else { return };
         // The breach of I7 goes live without what was missed.
         let to = if faults::hit("session.skip_pages") { behind.target } else { to };
         behind.cursor = to;
-        if behind.cursor < behind.target {
+        if more || behind.cursor < behind.target {
             return open.queue.add(turn);
         }
         match self.thread.shared.relay.caught_up(open.seat, turn.room, to) {
@@ -282,13 +276,13 @@ impl Core {
         if page.to > page.from {
             self.push(&Push::Changes(page.into()));
         }
-        let Some(open) = &mut self.open else { return };
-        if *more {
-            return self.read_further(turn, page.to);
-        }
-        // What was committed while the page was read would else be a page more, and in a busy room so on for ever.
-        let to = self.thread.shared.relay.send_tail(open.seat, turn.room, page.to, space);
-        self.advance(turn, to);
+        let Some(open) = &self.open else { return };
+        let to = match more {
+            true => page.to,
+            // What was committed while the page was read would else be a page more, and in a busy room so on for ever.
+            false => self.thread.shared.relay.send_tail(open.seat, turn.room, page.to, space),
+        };
+        self.advance(turn, to, *more);
     }
 
     fn read_user_page(&mut self, ctx: &mut Context<Session>) {

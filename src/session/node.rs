@@ -19,7 +19,7 @@ use crate::moderation::handle::Moderation;
 use crate::policy::{Hidden, View};
 use crate::presence::handle::Presence;
 use crate::protocol::v1::act::Act;
-use crate::protocol::v1::command::DeviceState;
+use crate::protocol::v1::command::{DeviceState, RoomCursor};
 use crate::protocol::v1::reply::{Done, Posted};
 use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
@@ -106,11 +106,11 @@ impl Neighbours for Node {
         })
     }
 
-    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached> {
-        let answer = self.rooms.attach(room, user, relay.clone(), attachment);
+    fn attach(&self, asked: RoomCursor, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached> {
+        let answer = self.rooms.attach(asked.room, user, asked.cursor, relay.clone(), attachment);
         Box::pin(async move {
             let attached = settled(answer, Fault::Unavailable).await?;
-            Ok(Attached { head: attached.head, sight: attached.sight })
+            Ok(Attached { head: attached.head, newest: attached.newest, sight: attached.sight })
         })
     }
 

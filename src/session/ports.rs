@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Actor;
 use crate::policy::{Hidden, Sight, View};
 use crate::protocol::v1::act::Act;
-use crate::protocol::v1::command::DeviceState;
+use crate::protocol::v1::command::{DeviceState, RoomCursor};
 use crate::protocol::v1::reply::{Done, Posted};
 use crate::store::streams::{PageMax, Part};
 use futures_util::future::LocalBoxFuture;
@@ -30,8 +30,10 @@ pub struct Proof {
 /// A room's answer to somebody who wants to receive it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// Its newest revision; everything after it reaches the relay.
+    /// Everything after this revision reaches the relay.
     pub head: Revision,
+    /// The newest revision that is stored, as far as is known; not below `head`.
+    pub newest: Revision,
     /// What may be shown.
     pub sight: Sight,
 }
@@ -66,14 +68,15 @@ pub trait Neighbours {
     /// Which history of the store this is.
     fn epoch(&self) -> Epoch;
 
-    /// How far the person's own stream has grown, and whom they do not see as of then or later.
+    /// How far the person's own stream has grown, and whom they do not see as of then.
     fn user_head(&self, user: UserId) -> Promise<(Revision, Hidden)>;
 
     /// What changed in the person's own stream after `from`; `to` is its head if that was all.
     fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserPage>;
 
-    /// May this person receive the room, and from where on? Has the room feed the relay from its head on, under this number.
-    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached>;
+    /// May this person receive the room, which they say to have seen up to a cursor, and from where on? Has the room feed the relay from its
+    /// head on, under this number.
+    fn attach(&self, asked: RoomCursor, user: UserId, relay: &RelayHandle, attachment: u64) -> Promise<Attached>;
 
     /// Nobody on the relay receives the room under this number or a lower one any more.
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);

@@ -18,7 +18,7 @@ use crate::domain::time::Clock;
 use crate::domain::user::Actor;
 use crate::policy::{Hidden, Sight, View, seen_item};
 use crate::protocol::v1::act::Act;
-use crate::protocol::v1::command::DeviceState;
+use crate::protocol::v1::command::{DeviceState, RoomCursor};
 use crate::protocol::v1::reply::{Done, Posted};
 use crate::store::streams::{PageMax, Part};
 use crate::supervision::policy::{RestartClass, RestartPolicy};
@@ -71,6 +71,8 @@ pub(super) struct Fake {
     pub(super) pages: Cell<u64>,
     /// Commits one more message in a room right behind its answer to whoever subscribes.
     pub(super) busy_attach: Cell<bool>,
+    /// Revisions that are stored and that no room has heard of.
+    pub(super) unheard: Cell<u64>,
     /// Whoever subscribes next leaves and comes back right behind the room's answer, which they get after the relay knows it.
     pub(super) rejoins: Cell<bool>,
     pub(super) panic_on_command: Cell<bool>,
@@ -113,6 +115,7 @@ impl Fake {
             page_refused: Cell::new(None),
             pages: Cell::new(0),
             busy_attach: Cell::new(false),
+            unheard: Cell::new(0),
             rejoins: Cell::new(false),
             panic_on_command: Cell::new(false),
             held_act: RefCell::default(),
@@ -168,7 +171,7 @@ impl Neighbours for Shown {
         now(Ok(UserPage { changes: UserChanges { from, to: from.next(), items: Vec::new() }, hidden }))
     }
 
-    fn attach(&self, room: RoomId, user: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
+    fn attach(&self, RoomCursor { room, .. }: RoomCursor, user: UserId, relay: &RelayHandle, _: u64) -> Promise<Attached> {
         let mut rooms = self.0.rooms.borrow_mut();
         let Some(kept) = rooms.get_mut(&room) else {
             return now(Err(Fault::NotFound.into()));
@@ -176,7 +179,9 @@ impl Neighbours for Shown {
         if !kept.relays.contains(relay) {
             kept.relays.push(relay.clone());
         }
-        let attached = Attached { head: Revision(kept.items.len() as u64), sight: kept.sight };
+        let head = Revision(kept.items.len() as u64);
+        let newest = Revision(head.0 + self.0.unheard.get());
+        let attached = Attached { head, newest, sight: kept.sight };
         drop(rooms);
         if self.0.busy_attach.get() {
             self.0.say(room, UserId::generate(), ClientId::generate(), "right behind");

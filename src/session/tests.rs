@@ -211,6 +211,23 @@ async fn a_cursor_that_cannot_be_continued_is_reset_with_its_reason() {
 }
 
 #[actix::test]
+async fn a_cursor_is_judged_by_what_is_stored_also_before_its_room_has_heard_of_it() {
+    let listener = Listener::start().await;
+    listener.fake.person("ann");
+    let room = listener.fake.room(6);
+    listener.fake.unheard.set(2);
+    let start = async |cursor: u64| listener.hello("ann", &[(room, Some(cursor))]).await;
+    let (mut ann, live) = start(8).await;
+    assert_eq!(live["rooms"][0], json!({ "room": room, "status": "live", "head": 8 }));
+    assert_eq!(start(7).await.1["rooms"][0], json!({ "room": room, "status": "resuming", "head": 8 }));
+    assert_eq!(start(9).await.1["rooms"][0], json!({ "room": room, "status": "reset", "head": 8, "reason": "above_head" }));
+    for text in ["known", "known too", "new"] {
+        listener.fake.say(room, UserId::generate(), ClientId::generate(), text);
+    }
+    assert_eq!(ann.json().await["changes"]["items"][0]["message"]["text"], json!("new"));
+}
+
+#[actix::test]
 async fn posts_gather_and_a_retryable_refusal_takes_those_behind_it_along() {
     let listener = Listener::start().await;
     listener.fake.person("ann");
