@@ -44,8 +44,7 @@ use crate::reading::handle::Reading;
 use crate::reading::records::StoredMarks;
 use crate::room::handle::{Rooms, Start as RoomStart};
 use crate::session::gate::Gate;
-use crate::session::heads::Heads;
-use crate::session::node::{Count, Node as Neighbours, PageRows};
+use crate::session::node::{Count, Node as Neighbours, PageRows, heads, newest};
 use crate::session::ports::Counted;
 use crate::store::nodes::OtherNode;
 use crate::store::{OpenError, Store, StoreError, users};
@@ -207,7 +206,8 @@ fn neighbours(parts: &Parts, config: &Config, store: &Store, epoch: Epoch, rates
         presence: parts.presence.clone(),
         reading: parts.reading.clone(),
         store: store.clone(),
-        heads: Heads::of_store(store.clone()),
+        heads: heads(store.clone()),
+        newest: newest(store.clone()),
         moderation: parts.moderation.clone(),
         page_rows: PageRows { default: config.limits.page_default, max: config.limits.page_max },
         part_bytes: config.session.share(),

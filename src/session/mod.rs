@@ -20,7 +20,6 @@ pub mod decode;
 mod following;
 pub mod gate;
 pub mod handshake;
-pub mod heads;
 mod moderation;
 pub mod node;
 pub mod own;
@@ -32,6 +31,7 @@ pub mod resume;
 mod room_acts;
 pub mod socket;
 pub mod thread;
+pub mod together;
 pub mod upgrade;
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! reached the store. Must not know: sessions.
 
 use super::acts;
-use super::heads::Heads;
 use super::ports::{Attached, Counted, Neighbours, Promise, Proof, UserPage};
+use super::together::Together;
 use crate::accounts::handle::Accounts;
 use crate::delivery::handle::RelayHandle;
 use crate::domain::fault::{Fault, Refusal};
@@ -25,10 +25,12 @@ use crate::reading::handle::Reading;
 use crate::room::handle::Rooms;
 use crate::room::state::posting;
 use crate::store::backend::Db;
+use crate::store::streams::person::{self, Newest};
 use crate::store::streams::{self, PageMax, Part};
 use crate::store::{Store, StoreError, relations};
 use crate::supervision::reply::Dropped;
 use crate::telemetry::metrics as names;
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,8 +52,10 @@ pub struct Node {
     pub reading: Reading,
     /// What was missed.
     pub store: Store,
-    /// How far people's streams are.
-    pub heads: Heads,
+    /// How far people's streams are, and whom they do not see as of then.
+    pub heads: Together<(Revision, Hidden)>,
+    /// Of what in their streams there is news.
+    pub newest: Together<Newest>,
     /// Reports, filters, the audit log.
     pub moderation: Moderation,
     /// Rows of a part of a list.
@@ -99,9 +103,10 @@ impl Neighbours for Node {
     }
 
     fn user_changes(&self, user: UserId, from: Revision, max: PageMax) -> Promise<UserPage> {
-        let (store, now) = (self.store.clone(), self.accounts.now());
+        let (store, newest, now) = (self.store.clone(), self.newest.clone(), self.accounts.now());
         Box::pin(async move {
-            let read = store.read(move |db| Box::pin(async move { user_page(db, user, (from, now), max).await }));
+            let newest = timed("resume_user_newest", newest.of(user)).await?.ok_or(Fault::NotFound)?;
+            let read = store.read(move |db| Box::pin(async move { user_page(db, user, from, &newest, now, max).await }));
             timed("resume_user", read).await
         })
     }
@@ -184,9 +189,34 @@ impl Neighbours for Node {
     }
 }
 
+/// Asks for the heads of people's streams, and for whom they do not see.
+#[must_use]
+pub fn heads(store: Store) -> Together<(Revision, Hidden)> {
+    Together::new(move |people| {
+        let store = store.clone();
+        async move { store.read(move |db| Box::pin(async move { relations::heads(db, &people).await })).await }.boxed()
+    })
+}
+
+/// Asks of what in people's streams there is news.
+#[must_use]
+pub fn newest(store: Store) -> Together<Newest> {
+    Together::new(move |people| {
+        let store = store.clone();
+        async move { store.read(move |db| Box::pin(async move { person::newest(db, &people).await })).await }.boxed()
+    })
+}
+
 /// A page as it is to be shown now. Who is hidden is read behind it, so it is no older.
-async fn user_page(db: &mut Db, user: UserId, (from, now): (Revision, Timestamp), max: PageMax) -> Result<UserPage, StoreError> {
-    let mut changes = streams::person::user_changes(db, user, from, max).await?;
+async fn user_page(
+    db: &mut Db,
+    user: UserId,
+    from: Revision,
+    newest: &Newest,
+    now: Timestamp,
+    max: PageMax,
+) -> Result<UserPage, StoreError> {
+    let mut changes = person::user_changes(db, user, from, newest, max).await?;
     for item in &mut changes.items {
         if let StreamItem::Profile(own) = item {
             own.profile = std::mem::take(&mut own.profile).at(now);

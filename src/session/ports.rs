@@ -81,7 +81,8 @@ pub trait Neighbours {
     /// Nobody on the relay receives the room under this number or a lower one any more.
     fn detach(&self, room: RoomId, relay: &RelayHandle, attachment: u64);
 
-    /// The rows of a room that changed in (from, head], or in the first part of it, as they are seen by a person who has been let in with this sight and still is.
+    /// The rows of a room that changed since `from`, all up to `head` and messages also beyond, or the first of them, as they are seen by a
+    /// person who has been let in with this sight and still is.
     fn room_changes(&self, room: RoomId, member: (UserId, View), from: Revision, head: Revision, max: PageMax) -> Promise<Part>;
 
     /// Posts one after the other, as one run: an answer to each. After a refusal that may be retried all later ones are refused (I1).

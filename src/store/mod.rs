@@ -13,6 +13,7 @@
 pub mod backend;
 
 mod access;
+mod among;
 pub mod audit;
 pub mod backup;
 mod checkpoints;

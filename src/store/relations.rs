@@ -6,11 +6,14 @@
 //!
 //! *Must not know*: what is hidden where; readers ask with [`hidden_from`].
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
+use super::among::among;
 use super::backend::Db;
 use super::columns::{Code, Id, at, int, revision};
 use super::error::StoreError;
@@ -19,7 +22,7 @@ use super::operation::{Operation, Reply};
 use super::page::Page;
 use super::people::Locked;
 use super::rooms::{Changed, lock_direct};
-use super::schema::{members, origins, preferences, relations, rooms};
+use super::schema::{members, origins, preferences, relations, rooms, users};
 use crate::config::Limits;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RoomId, UserId};
@@ -29,7 +32,7 @@ use crate::domain::preference::DirectRule;
 use crate::domain::relation::{Refetch, Relation, RelationChange};
 use crate::domain::stream::StreamItem;
 use crate::domain::time::Timestamp;
-use crate::policy::Contact;
+use crate::policy::{Contact, Hidden};
 
 /// How many people somebody may block and mute; counted under their lock.
 #[derive(Clone, Copy, Debug)]
@@ -228,18 +231,23 @@ pub async fn hidden_from(db: &mut Db, user: UserId) -> Result<Vec<UserId>, Store
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// The same for many people at once: who blocks whom.
+/// The heads of many people's streams, and whom they do not see as of then; who has no account is left out.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn hidden_from_each(db: &mut Db, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, StoreError> {
-    let ids: Vec<Id> = users.iter().copied().map(Id::from).collect();
-    let query = relations::table
-        .filter(relations::user.eq_any(&ids))
-        .filter(relations::blocked.eq(true))
-        .select((relations::user, relations::other));
-    let rows: Vec<(Id, Id)> = each!(db, |c| query.load(c).await)?;
-    Ok(rows.into_iter().map(|(user, other)| (user.into(), other.into())).collect())
+pub async fn heads(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, (Revision, Hidden))>, StoreError> {
+    let ids: Vec<Id> = people.iter().copied().map(Id::from).collect();
+    let query = users::table
+        .left_join(relations::table.on(relations::user.eq(users::id).and(relations::blocked.eq(true))))
+        .filter(among(users::id, &ids))
+        .select((users::id, users::stream_revision, relations::other.nullable()));
+    let rows: Vec<(Id, i64, Option<Id>)> = each!(db, |c| query.load(c).await)?;
+    let mut found: HashMap<Id, (i64, Vec<UserId>)> = HashMap::new();
+    for (id, head, other) in rows {
+        found.entry(id).or_insert((head, Vec::new())).1.extend(other.map(UserId::from));
+    }
+    let one = |(id, (head, hidden)): (Id, _)| Ok((id.into(), (revision(head)?, Hidden::of(hidden))));
+    found.into_iter().map(one).collect()
 }
 
 /// Who among these people blocks `other`.

@@ -18,7 +18,7 @@ use super::messages::{Append, AppendBatch, AppendOutcome, PostOutcome};
 use super::rooms::{self, ChangeRoom, Changed, CreateRoom, RoomLimits};
 use super::schema::users;
 use super::streams::PageMax;
-use super::streams::person::user_changes;
+use super::streams::person::{self, user_changes};
 use super::{Db, Operation, Reply, Store, StoreError};
 use crate::config::{Config, Database};
 use crate::domain::ids::{ClientId, LoginId, RoomId, UserId};
@@ -210,8 +210,18 @@ impl TestStore {
 
     /// A page of somebody's stream.
     pub async fn stream(&self, user: UserId, from: u64, rows: usize) -> UserChanges {
-        let max = PageMax { rows, bytes: 1_000_000 };
-        self.store.read(move |db| Box::pin(user_changes(db, user, Revision(from), max))).await.unwrap()
+        self.stream_page(user, Revision(from), PageMax { rows, bytes: 1_000_000 }).await
+    }
+
+    /// The same within these limits.
+    pub async fn stream_page(&self, user: UserId, from: Revision, max: PageMax) -> UserChanges {
+        let read = self.store.read(move |db| {
+            Box::pin(async move {
+                let (_, newest) = person::newest(db, &[user]).await?.remove(0);
+                user_changes(db, user, from, &newest, max).await
+            })
+        });
+        read.await.unwrap()
     }
 
     /// Appends allowed posts by one author, under the policy of the moment.

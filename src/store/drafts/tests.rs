@@ -112,8 +112,7 @@ async fn a_page_of_the_stream_ends_at_its_bytes() {
     set(&test, ann, room, Some(1), &"y".repeat(80)).await.unwrap();
     for (bytes, expected) in [(1, 1), (100, 1), (160, 2)] {
         let max = crate::store::streams::PageMax { rows: 10, bytes };
-        let read = test.store.read(move |db| Box::pin(crate::store::streams::person::user_changes(db, ann, head, max)));
-        let page = read.await.unwrap();
+        let page = test.stream_page(ann, head, max).await;
         assert_eq!((page.items.len(), page.to.0 - head.0), (expected, expected as u64), "{bytes} bytes");
     }
 }

@@ -9,6 +9,7 @@ use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
 use super::raise::Raise;
 use super::{Counter, CounterRow, Key, StoredPost};
+use crate::store::among::among;
 use crate::store::columns::Id;
 use crate::store::rows::MessageRow;
 use crate::store::schema::{messages, rooms};
@@ -29,7 +30,7 @@ pub(super) async fn lock_counters(connection: &mut AsyncMysqlConnection, ids: &[
     );
     match ids {
         [id] => rooms::table.select(columns).filter(rooms::id.eq(id)).for_update().load(connection).await,
-        ids => rooms::table.select(columns).filter(rooms::id.eq_any(ids)).order(rooms::id).for_update().load(connection).await,
+        ids => rooms::table.select(columns).filter(among(rooms::id, ids)).order(rooms::id).for_update().load(connection).await,
     }
 }
 

@@ -1,9 +1,9 @@
-//! Asks the store for the stream heads of many people at once, and for whom they do not see.
+//! Asks the store about many people at once.
 //!
-//! Purpose: when a thousand clients come back at the same moment, each needs the head of its stream (I7) and what it must not be shown (I10). While one question is under way,
+//! Purpose: when a thousand clients come at the same moment, each needs the same to be read of its person. While one question is under way,
 //! those who come gather for the next one, as posts gather for a commit; a question nobody precedes is asked at once, and so is a full one.
 //! Neighbours: `node` asks for its sessions, the store answers. Invariant: a session that goes away while it waits costs the others nothing,
-//! as whoever is still there carries their common question on. Must not know: sessions.
+//! as whoever is still there carries their common question on. Must not know: sessions, what is asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,30 +13,30 @@ use futures_util::future::{BoxFuture, Shared, select};
 use tokio::sync::Notify;
 
 use crate::domain::ids::UserId;
-use crate::domain::order::Revision;
-use crate::policy::Hidden;
-use crate::store::backend::Db;
-use crate::store::{Store, StoreError, people as stored, relations};
+use crate::store::StoreError;
 
 /// People in one question.
 const PEOPLE_MAX: usize = 100;
 
-/// The head of somebody's stream, and whom they do not see as of then or later.
-type Known = (Revision, Hidden);
-type Found = Result<HashMap<UserId, Known>, StoreError>;
-type Asked = Shared<BoxFuture<'static, Arc<Found>>>;
-type Read = dyn Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Known)>, StoreError>> + Send + Sync;
+type Found<T> = Result<HashMap<UserId, T>, StoreError>;
+type Asked<T> = Shared<BoxFuture<'static, Arc<Found<T>>>>;
+type Read<T> = dyn Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, T)>, StoreError>> + Send + Sync;
 
 /// See the module. Clones ask together.
-#[derive(Clone)]
-pub struct Heads {
-    read: Arc<Read>,
-    newest: Arc<Mutex<Option<Question>>>,
+pub struct Together<T> {
+    read: Arc<Read<T>>,
+    newest: Arc<Mutex<Option<Question<T>>>>,
 }
 
-struct Question {
+impl<T> Clone for Together<T> {
+    fn clone(&self) -> Self {
+        Self { read: Arc::clone(&self.read), newest: Arc::clone(&self.newest) }
+    }
+}
+
+struct Question<T> {
     gathered: Arc<Gathered>,
-    asked: Asked,
+    asked: Asked<T>,
 }
 
 /// Whom a question is about.
@@ -46,36 +46,28 @@ struct Gathered {
     full: Notify,
 }
 
-impl Heads {
-    /// Asks the store.
-    #[must_use]
-    pub fn of_store(store: Store) -> Self {
-        Self::new(move |people| {
-            let store = store.clone();
-            async move { store.read(move |db| Box::pin(async move { known(db, &people).await })).await }.boxed()
-        })
-    }
-
+impl<T: Clone + Send + Sync + 'static> Together<T> {
     /// Asks `read`; whoever it does not tell of has no account.
-    fn new(
-        read: impl Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, Known)>, StoreError>> + Send + Sync + 'static,
+    #[must_use]
+    pub fn new(
+        read: impl Fn(Vec<UserId>) -> BoxFuture<'static, Result<Vec<(UserId, T)>, StoreError>> + Send + Sync + 'static,
     ) -> Self {
         Self { read: Arc::new(read), newest: Arc::default() }
     }
 
-    /// The head of somebody's stream and whom they do not see; `None` without an account.
+    /// What is read of somebody; `None` without an account.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn of(&self, user: UserId) -> Result<Option<Known>, StoreError> {
+    pub async fn of(&self, user: UserId) -> Result<Option<T>, StoreError> {
         match &*self.join(user).await {
-            Ok(heads) => Ok(heads.get(&user).cloned()),
+            Ok(found) => Ok(found.get(&user).cloned()),
             Err(error) => Err(error.clone()),
         }
     }
 
     /// The question that `user` becomes a part of.
-    fn join(&self, user: UserId) -> Asked {
+    fn join(&self, user: UserId) -> Asked<T> {
         let mut newest = lock(&self.newest);
         if let Some(question) = newest.as_ref().filter(|question| question.gathered.admit(user)) {
             return question.asked.clone();
@@ -102,23 +94,12 @@ impl Gathered {
 }
 
 /// One question, once the one `before` it is answered or enough have gathered.
-async fn ask(before: Option<Asked>, gathered: Arc<Gathered>, read: Arc<Read>) -> Arc<Found> {
+async fn ask<T>(before: Option<Asked<T>>, gathered: Arc<Gathered>, read: Arc<Read<T>>) -> Arc<Found<T>> {
     if let Some(before) = before {
         select(before, Box::pin(gathered.full.notified())).await;
     }
     let people = lock(&gathered.people).take().unwrap_or_default();
-    Arc::new(read(people).await.map(|heads| heads.into_iter().collect()))
-}
-
-/// The heads first: who is blocked later than that comes with the stream.
-async fn known(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Known)>, StoreError> {
-    let heads = stored::stream_heads(db, people).await?;
-    let mut hidden: HashMap<UserId, Vec<UserId>> = HashMap::new();
-    for (user, other) in relations::hidden_from_each(db, people).await? {
-        hidden.entry(user).or_default().push(other);
-    }
-    let one = |(user, head)| (user, (head, Hidden::of(hidden.remove(&user).unwrap_or_default())));
-    Ok(heads.into_iter().map(one).collect())
+    Arc::new(read(people).await.map(|found| found.into_iter().collect()))
 }
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -132,41 +113,41 @@ mod tests {
     use futures_util::poll;
     use tokio::sync::Semaphore;
 
-    /// Everybody's head is 7; each question waits for a permit. Says how many people each was about.
-    fn counted(permits: usize) -> (Heads, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
+    /// Of everybody 7 is read; each question waits for a permit. Says how many people each was about.
+    fn counted(permits: usize) -> (Together<u32>, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
         let (gate, asked) = (Arc::new(Semaphore::new(permits)), Arc::new(Mutex::new(Vec::new())));
         let (pass, note) = (Arc::clone(&gate), Arc::clone(&asked));
-        let heads = Heads::new(move |people| {
+        let together = Together::new(move |people| {
             lock(&note).push(people.len());
             let pass = Arc::clone(&pass);
             async move {
                 pass.acquire().await.expect("open").forget();
-                Ok(people.into_iter().map(|user| (user, (Revision(7), Hidden::default()))).collect())
+                Ok(people.into_iter().map(|user| (user, 7)).collect())
             }
             .boxed()
         });
-        (heads, gate, asked)
+        (together, gate, asked)
     }
 
     #[tokio::test]
     async fn who_comes_while_a_question_is_under_way_is_part_of_the_next() {
-        let (heads, gate, asked) = counted(0);
-        let mut first = Box::pin(heads.of(UserId::generate()));
+        let (together, gate, asked) = counted(0);
+        let mut first = Box::pin(together.of(UserId::generate()));
         assert!(poll!(&mut first).is_pending());
-        let others = join_all((0..50).map(|_| heads.of(UserId::generate())));
+        let others = join_all((0..50).map(|_| together.of(UserId::generate())));
         let mut others = Box::pin(others);
         assert!(poll!(&mut others).is_pending());
         assert_eq!(*lock(&asked), [1]);
         gate.add_permits(2);
-        assert_eq!(first.await, Ok(Some((Revision(7), Hidden::default()))));
-        assert!(others.await.into_iter().all(|head| head == Ok(Some((Revision(7), Hidden::default())))));
+        assert_eq!(first.await, Ok(Some(7)));
+        assert!(others.await.into_iter().all(|found| found == Ok(Some(7))));
         assert_eq!(*lock(&asked), [1, 50]);
     }
 
     #[tokio::test]
     async fn a_full_question_waits_for_none() {
-        let (heads, _gate, asked) = counted(0);
-        let mut all = Box::pin(join_all((0..=2 * PEOPLE_MAX).map(|_| heads.of(UserId::generate()))));
+        let (together, _gate, asked) = counted(0);
+        let mut all = Box::pin(join_all((0..=2 * PEOPLE_MAX).map(|_| together.of(UserId::generate()))));
         assert!(poll!(&mut all).is_pending());
         assert!(poll!(&mut all).is_pending(), "those who were told that it is full");
         assert_eq!(*lock(&asked), [1, PEOPLE_MAX, PEOPLE_MAX]);
@@ -174,21 +155,21 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_costs_the_others_nothing() {
-        let (heads, gate, asked) = counted(0);
-        let mut first = Box::pin(heads.of(UserId::generate()));
-        let (mut second, mut third) = (Box::pin(heads.of(UserId::generate())), Box::pin(heads.of(UserId::generate())));
+        let (together, gate, asked) = counted(0);
+        let mut first = Box::pin(together.of(UserId::generate()));
+        let (mut second, mut third) = (Box::pin(together.of(UserId::generate())), Box::pin(together.of(UserId::generate())));
         assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
         drop((first, second));
         gate.add_permits(2);
-        assert_eq!(third.await, Ok(Some((Revision(7), Hidden::default()))));
+        assert_eq!(third.await, Ok(Some(7)));
         assert_eq!(*lock(&asked), [1, 2]);
     }
 
     #[tokio::test]
-    async fn without_an_account_there_is_no_head_and_an_error_reaches_everybody() {
-        let nobody = Heads::new(|_| async { Ok(Vec::new()) }.boxed());
+    async fn without_an_account_there_is_nothing_and_an_error_reaches_everybody() {
+        let nobody = Together::<u32>::new(|_| async { Ok(Vec::new()) }.boxed());
         assert_eq!(nobody.of(UserId::generate()).await, Ok(None));
-        let busy = Heads::new(|_| async { Err(StoreError::Busy) }.boxed());
+        let busy = Together::<u32>::new(|_| async { Err(StoreError::Busy) }.boxed());
         let both = join_all([busy.of(UserId::generate()), busy.of(UserId::generate())]).await;
         assert_eq!(both, [Err(StoreError::Busy), Err(StoreError::Busy)]);
     }
