@@ -423,5 +423,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     reports,
     preferences,
     keywords,
-    notifications
+    notifications,
+    drafts,
+    room_preferences,
+    thread_preferences
 );

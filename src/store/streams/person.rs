@@ -2,11 +2,7 @@
 //!
 //! *Invariant.* No two rows of a person lie at the same revision of their stream, so a page may end behind any of them.
 
-use std::collections::HashMap;
-
-use diesel::dsl::max;
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
 use diesel_async::RunQueryDsl;
 
 use super::PageMax;
@@ -25,30 +21,18 @@ use crate::store::schema::{
 };
 use crate::store::{self, people};
 
-/// A kind of row of a person's own: which of the revisions of a [`Newest`] is its.
-#[derive(Clone, Copy)]
-enum Own {
-    /// None, but the head of the stream.
-    Head,
-    Profile,
-    Membership,
-    ReadMark,
-    Notification,
-    Draft,
-    Preferences,
-    RoomPreferences,
-    ThreadPreferences,
-    Relation,
-}
-
-/// How far a person's stream is, and when each kind of what is their own changed last, as of one moment.
+/// How far a person's stream is, and when each kind of what is their own changed last, as of one moment; 0 is never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Newest([Revision; Own::Relation as usize + 1]);
-
-impl Newest {
-    fn of(&self, own: Own) -> Revision {
-        self.0.get(own as usize).copied().unwrap_or_default()
-    }
+pub struct Newest {
+    head: Revision,
+    profile: Revision,
+    membership: Revision,
+    read_mark: Revision,
+    notification: Revision,
+    draft: Revision,
+    /// Of whichever scope.
+    preferences: Revision,
+    relation: Revision,
 }
 
 /// Of each of these people what changed last; who has no account is left out. It says what to read of them, as most have rows of few kinds.
@@ -57,46 +41,46 @@ impl Newest {
 /// # Errors
 /// Those of the database.
 pub async fn newest(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Newest)>, StoreError> {
+    type Last = Option<i64>;
+    type Row = (Id, i64, i64, Last, Last, Last, Last, (Last, Last, Last), Last);
     let ids: Vec<Id> = people.iter().copied().map(Id::from).collect();
-    macro_rules! of_accounts {
-        ($own:ident, $revision:ident) => {
-            users::table.filter(among(users::id, &ids)).select((
-                users::id,
-                (Own::$own as i32).into_sql::<Integer>(),
-                users::$revision.nullable(),
-            ))
+    macro_rules! last {
+        ($own:ident) => {
+            $own::table
+                .filter($own::user.eq(users::id))
+                .order($own::stream_revision.desc())
+                .select($own::stream_revision)
+                .single_value()
         };
     }
-    macro_rules! of_rows {
-        ($own:ident, $table:ident) => {
-            $table::table.filter(among($table::user, &ids)).group_by($table::user).select((
-                $table::user,
-                (Own::$own as i32).into_sql::<Integer>(),
-                max($table::stream_revision),
-            ))
-        };
-    }
-    let query = of_accounts!(Head, stream_revision)
-        .union_all(of_accounts!(Profile, profile_revision))
-        .union_all(of_rows!(Membership, members))
-        .union_all(of_rows!(ReadMark, read_marks))
-        .union_all(of_rows!(Notification, notifications))
-        .union_all(of_rows!(Draft, drafts))
-        .union_all(of_rows!(Preferences, preferences))
-        .union_all(of_rows!(RoomPreferences, room_preferences))
-        .union_all(of_rows!(ThreadPreferences, thread_preferences))
-        .union_all(of_rows!(Relation, relations));
-    let rows: Vec<(Id, i32, Option<i64>)> = each!(db, |c| query.load(c).await)?;
-    // There are rows only of who has an account.
-    let mut found: HashMap<UserId, Newest> = HashMap::new();
-    for (id, own, newest) in rows {
-        let Newest(person) = found.entry(id.into()).or_default();
-        let Ok(own) = usize::try_from(own) else { continue };
-        if let (Some(place), Some(newest)) = (person.get_mut(own), newest) {
-            *place = revision(newest)?;
-        }
-    }
-    Ok(found.into_iter().collect())
+    let query = users::table.filter(among(users::id, &ids)).select((
+        users::id,
+        users::stream_revision,
+        users::profile_revision,
+        last!(members),
+        last!(read_marks),
+        last!(notifications),
+        last!(drafts),
+        (last!(preferences), last!(room_preferences), last!(thread_preferences)),
+        last!(relations),
+    ));
+    let rows: Vec<Row> = each!(db, |c| query.load(c).await)?;
+    let last = |row: Last| revision(row.unwrap_or_default());
+    let found =
+        rows.into_iter().map(|(id, head, profile, membership, read_mark, notification, draft, (all, room, thread), relation)| {
+            let newest = Newest {
+                head: revision(head)?,
+                profile: revision(profile)?,
+                membership: last(membership)?,
+                read_mark: last(read_mark)?,
+                notification: last(notification)?,
+                draft: last(draft)?,
+                preferences: last(all.max(room).max(thread))?,
+                relation: last(relation)?,
+            };
+            Ok((id.into(), newest))
+        });
+    found.collect()
 }
 
 /// What changed in a user stream after `from` and up to the head that `newest` tells: at most `max`, unless one item alone is more. `to` is the head
@@ -111,7 +95,7 @@ pub async fn user_changes(
     newest: &Newest,
     max: PageMax,
 ) -> Result<UserChanges, StoreError> {
-    let head = newest.of(Own::Head);
+    let head = newest.head;
     let mut items = changed(db, user, from, newest, max.rows).await?;
     items.sort_by_key(StreamItem::revision);
     let mut bytes = 0;
@@ -129,29 +113,28 @@ pub async fn user_changes(
 
 /// Everything up to the head, as many of each kind as fit a page and one more.
 async fn changed(db: &mut Db, user: UserId, from: Revision, newest: &Newest, rows: usize) -> Result<Vec<StreamItem>, StoreError> {
-    let head = newest.of(Own::Head);
+    let head = newest.head;
     let (span, limit) = ((from, head), Page::<StreamItem>::one_more(rows));
-    let has = |own| newest.of(own) > from;
     let mut items = Vec::new();
-    if has(Own::Membership) {
+    if newest.membership > from {
         items.extend(standings(db, user, span, limit).await?);
     }
-    if has(Own::ReadMark) {
+    if newest.read_mark > from {
         items.extend(store::read_marks::changed(db, user, span, limit).await?);
     }
-    if has(Own::Notification) {
+    if newest.notification > from {
         items.extend(store::notifications::changed(db, user, span, limit).await?);
     }
-    if has(Own::Draft) {
+    if newest.draft > from {
         items.extend(store::drafts::changed(db, user, span, limit).await?);
     }
-    if has(Own::Preferences) || has(Own::RoomPreferences) || has(Own::ThreadPreferences) {
+    if newest.preferences > from {
         items.extend(store::preferences::changed(db, user, span, limit).await?);
     }
-    if has(Own::Relation) {
+    if newest.relation > from {
         items.extend(store::relations::changed(db, user, span, limit, rows).await?);
     }
-    if has(Own::Profile)
+    if newest.profile > from
         && let Some(own) = people::profile_changed(db, user, from, head).await?
     {
         items.push(StreamItem::Profile(Box::new(own)));
