@@ -122,7 +122,8 @@ pub fn mentions_column(mentions: &Mentions) -> Option<Vec<u8>> {
     Some(column)
 }
 
-fn read_mentions(column: &[u8]) -> Result<Mentions, StoreError> {
+/// Whom that column mentions.
+pub fn read_mentions(column: &[u8]) -> Result<Mentions, StoreError> {
     let corrupt = || StoreError::Corrupt("mentions are not whole ids".to_owned());
     let (bits, ids) = column.split_first().ok_or_else(corrupt)?;
     let (ids, rest) = ids.as_chunks::<16>();

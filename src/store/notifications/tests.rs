@@ -308,6 +308,12 @@ async fn whoever_was_online_stays_mentioned_while_the_text_mentions_who_is_onlin
     assert_eq!(mentioned().await, [cem].into());
     edit(&test, (room, 1), ann, Mentions { users: vec![dan], ..Mentions::default() }).await;
     assert_eq!(mentioned().await, [dan].into(), "it mentions those online no more");
+    say(&test, room, ann, Details { mentions: online(&[]), ..Details::default() }).await;
+    let job = oldest(&test).await.unwrap();
+    edit(&test, (room, 2), ann, Mentions::default()).await;
+    let parts = vec![Part { online: vec![bob], ..part(job, ann, &[bob], None) }];
+    test.run(Notify { parts, now: noon() }).await.unwrap();
+    assert_eq!(mentioned().await, [dan].into(), "who was found online before the edit is not mentioned behind it");
 }
 
 #[tokio::test]

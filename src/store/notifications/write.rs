@@ -12,12 +12,14 @@ use diesel_async::RunQueryDsl;
 use super::NotificationRow;
 use super::queue::Job;
 use crate::domain::ids::UserId;
+use crate::domain::message::Mentions;
 use crate::domain::notification::NotificationKind;
 use crate::domain::stream::{StreamItem, UserChanges};
 use crate::domain::time::Timestamp;
 use crate::store::backend::Db;
 use crate::store::columns::{Code, Id, at, int};
 use crate::store::error::StoreError;
+use crate::store::messages::whole::read_mentions;
 use crate::store::operation::{Operation, Reply};
 use crate::store::people::Locked;
 use crate::store::schema::{mentions, messages, notifications, notify_queue};
@@ -75,16 +77,21 @@ impl Notify {
         parts.sort_unstable_by_key(|part| part.job.key());
         let mut waiting = Vec::with_capacity(parts.len());
         for part in parts {
-            if part.is_there(db).await? && part.proceed(db, self.now).await? {
-                waiting.push(part);
+            if let Some(mentioned) = part.mentioned(db).await?
+                && part.proceed(db, self.now).await?
+            {
+                waiting.push((part, mentioned));
             }
         }
-        let all = waiting.iter().flat_map(|part| &part.people).map(|notified| notified.user);
+        let all = waiting.iter().flat_map(|(part, _)| &part.people).map(|notified| notified.user);
         let mut people = Locked::take(db, all).await?;
         let mut rows = Vec::new();
-        for part in waiting {
+        for (part, mentioned) in waiting {
             part.add_rows(db, &mut people, self.now, &mut rows).await?;
-            part.note_online(db).await?;
+            // An edit may have taken it out since the part was read.
+            if mentioned.online {
+                part.note_online(db).await?;
+            }
         }
         if !rows.is_empty() {
             batch!(db, diesel::insert_into(notifications::table).values(rows.clone()))?;
@@ -130,14 +137,14 @@ impl Part {
         Ok(())
     }
 
-    /// Locks the message.
-    async fn is_there(&self, db: &mut Db) -> Result<bool, StoreError> {
-        let query = messages::table.find(self.job.key()).select(messages::deleted_at.is_null());
-        let there: Option<bool> = match db {
+    /// Locks the message and reads whom it mentions; `None` of one that is gone.
+    async fn mentioned(&self, db: &mut Db) -> Result<Option<Mentions>, StoreError> {
+        let query = messages::table.find(self.job.key()).filter(messages::deleted_at.is_null()).select(messages::mentions);
+        let column: Option<Option<Vec<u8>>> = match db {
             Db::Sqlite(c) => query.first(c).await.optional()?,
             Db::Mysql(c) => query.for_update().first(c).await.optional()?,
         };
-        Ok(there == Some(true))
+        column.map(|column| column.as_deref().map_or_else(|| Ok(Mentions::default()), read_mentions)).transpose()
     }
 
     /// Moves on in the queue, if this part's turn has come.
