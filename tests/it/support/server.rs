@@ -74,8 +74,18 @@ impl Server {
 
     /// Waits until nobody is to be notified of anything: that comes behind what was done.
     pub async fn everybody_is_notified(&self) {
-        eventually("the end of the queue", || async {
-            let waiting = self.database.count(self.folder.path(), "SELECT COUNT(*) AS number FROM notify_queue").await;
+        self.is_empty("notify_queue").await;
+    }
+
+    /// Waits until people have followed the deletions of their rooms. Their memberships say so before, by the room's row and with the revision
+    /// that they had.
+    pub async fn nobody_is_in_a_deleted_room(&self) {
+        self.is_empty("room_endings").await;
+    }
+
+    async fn is_empty(&self, table: &str) {
+        eventually(&format!("nothing in {table}"), || async {
+            let waiting = self.database.count(self.folder.path(), &format!("SELECT COUNT(*) AS number FROM {table}")).await;
             (waiting == 0).then_some(())
         })
         .await;

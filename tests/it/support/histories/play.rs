@@ -97,15 +97,13 @@ impl Stage {
         let cast = self.cast(&sue).await;
         let mut stayed = Client::come(&sue, Known::default()).await?;
         let (progress, seen) = watch::channel(Progress::default());
-        let (deleted, (), away) = tokio::try_join!(
+        let ((), (), away) = tokio::try_join!(
             cast.act(plan, self.apart.as_ref(), progress),
             stay(&mut stayed, seen.clone()),
             travel(&sue, &plan.visits, seen)
         )?;
-        for room in &deleted {
-            has_ended(&sue, room).await?;
-        }
         self.server.everybody_is_notified().await;
+        self.server.nobody_is_in_a_deleted_room().await;
         let mut fresh = Client::come(&sue, Known::default()).await?;
         settle("a fresh client", &mut fresh, None).await?;
         settle("who never left", &mut stayed, Some(&fresh.known)).await?;
@@ -148,14 +146,8 @@ impl Stage {
 }
 
 impl Cast<'_> {
-    /// Everything that happens; the rooms that were deleted.
-    async fn act(
-        &self,
-        plan: &Plan,
-        apart: Option<&Apart>,
-        progress: watch::Sender<Progress>,
-    ) -> Result<BTreeSet<String>, Broken> {
-        let mut deleted = BTreeSet::new();
+    /// Everything that happens.
+    async fn act(&self, plan: &Plan, apart: Option<&Apart>, progress: watch::Sender<Progress>) -> Result<(), Broken> {
         for (number, acts) in plan.acts.chunks(plan.at_once).enumerate() {
             let now = number * plan.at_once..number * plan.at_once + acts.len();
             let kill = plan.kills.iter().find(|kill| now.contains(&kill.acts)).zip(apart);
@@ -167,16 +159,15 @@ impl Cast<'_> {
             };
             let (done, ()) = tokio::join!(join_all(acts.iter().map(|act| self.one(act))), killed);
             for act in done {
-                deleted.extend(act?);
+                act?;
                 progress.send_modify(|progress| progress.acts += 1);
             }
         }
         progress.send_modify(|progress| progress.done = true);
-        Ok(deleted)
+        Ok(())
     }
 
-    /// The room, if this deleted it.
-    async fn one(&self, act: &Act) -> Result<Option<String>, Broken> {
+    async fn one(&self, act: &Act) -> Result<(), Broken> {
         let (who, id) = (self.people[act.who], &self.rooms[act.room]);
         let of = |whom: &usize| &self.people[*whom].id;
         let room = format!("rooms/{id}");
@@ -239,11 +230,7 @@ impl Cast<'_> {
             What::Read(seq) => who.put(&format!("{room}/read"), json!({"seq": seq})).await,
         };
         self.done.count(&act.what, answer.status.is_success());
-        match answer.status.as_u16() {
-            500 => Err(format!("{act:?} was answered {answer:?}")),
-            200..=299 if matches!(act.what, What::Delete) => Ok(Some(id.clone())),
-            _ => Ok(None),
-        }
+        if answer.status.as_u16() == 500 { Err(format!("{act:?} was answered {answer:?}")) } else { Ok(()) }
     }
 }
 
@@ -283,20 +270,6 @@ fn reaction(room: &str, seq: u64, other: bool) -> String {
 
 async fn others(base: &str) -> [Person; PEOPLE - 1] {
     [Person::register_at(base, "ann").await, Person::register_at(base, "cid").await, Person::register_at(base, "dan").await]
-}
-
-/// Waits until Sue, who has been in both rooms, is in this deleted one no more: people follow a deletion in their turn.
-async fn has_ended(sue: &Person, room: &str) -> Result<(), Broken> {
-    let ended = async {
-        loop {
-            let lines = memberships(sue).await;
-            match lines.get(&format!("membership {room}")).map(String::as_str) {
-                Some(line) if line.starts_with("[\"left\"") || line.starts_with("[\"banned\"") => return,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(SETTLED_WITHIN, ended).await.map_err(|_| format!("the membership in {room}, deleted, never ends"))
 }
 
 /// Watches until everything has happened.
